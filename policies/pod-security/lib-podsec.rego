@@ -11,7 +11,6 @@ skip if workload.is_delete
 
 skip if {
 	input.review.operation == "UPDATE"
-	is_object(input.review.oldObject)
 	workload.has_spec
 	object.get(input.review.oldObject, workload.prefix, null) == workload.found
 }

@@ -11,7 +11,7 @@ use crate::value::CelValue;
 /// never made.
 pub trait Activation {
     /// The value of a variable.
-    fn variable(&self, name: &str) -> Option<CelValue>;
+    fn variable(&self, name: &str) -> Option<&CelValue>;
 
     /// A field of a value that is a [`CelValue::Object`], by the name of that: so `variables.x` is evaluated when
     /// it is read. None, if it has no such field. Where the environment knew the field when the expression was
@@ -20,7 +20,7 @@ pub trait Activation {
     /// # Errors
     ///
     /// If the field has no value; the expression that reads it has none either.
-    fn field(&self, object: &str, field: &str, place: Option<u32>) -> Result<Option<CelValue>, EvalError> {
+    fn field(&self, object: &str, field: &str, place: Option<u32>) -> Result<Option<&CelValue>, EvalError> {
         let _ = (object, field, place);
         Ok(None)
     }
@@ -53,7 +53,7 @@ impl Variables {
 }
 
 impl Activation for Variables {
-    fn variable(&self, name: &str) -> Option<CelValue> {
-        self.0.get(name).cloned()
+    fn variable(&self, name: &str) -> Option<&CelValue> {
+        self.0.get(name)
     }
 }

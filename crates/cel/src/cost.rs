@@ -4,7 +4,7 @@ use portcullis_value::{Budget, Exceeded};
 
 use crate::error::Fault;
 use crate::functions::Function;
-use crate::value::{CelValue, List};
+use crate::value::{CelValue, Held, List};
 
 /// The most that one evaluation may cost in the API server.
 pub const PER_CALL_LIMIT: u64 = 1_000_000;
@@ -130,27 +130,27 @@ fn pattern(text: u64, length: u64) -> u64 {
 }
 
 /// The size of an argument; an error counts as one.
-fn size(args: &[Option<&CelValue>], place: usize) -> u64 {
-    args.get(place).copied().flatten().map_or(1, CelValue::cost_size)
+fn size(args: &[Option<Held<'_>>], place: usize) -> u64 {
+    args.get(place).copied().flatten().map_or(1, Held::cost_size)
 }
 
 /// The cost of a call, of which each argument is a value or an error.
 pub(crate) fn of(
     budget: &mut Budget<'_>,
     rule: Rule,
-    args: &[Option<&CelValue>],
-    result: Option<&CelValue>,
+    args: &[Option<Held<'_>>],
+    result: Option<Held<'_>>,
 ) -> Result<u64, Fault> {
-    for text in args.iter().copied().flatten().chain(result).filter_map(CelValue::as_str) {
+    for text in args.iter().copied().flatten().chain(result).filter_map(Held::as_str) {
         // Its characters are counted.
         budget.step(text.len() as u64 / 4096)?;
     }
-    let plain = |place: usize| args.get(place).copied().flatten().map_or(1, CelValue::plain_size);
-    let made = result.map_or(1, CelValue::plain_size);
-    let list = |place: usize| match args.get(place).copied().flatten() {
+    let plain = |place: usize| args.get(place).copied().flatten().map_or(1, Held::plain_size);
+    let made = result.map_or(1, Held::plain_size);
+    let list = |place: usize| match args.get(place).copied().flatten().map(Held::to_value) {
         Some(CelValue::List(list)) => Ok(list),
         other => {
-            let given = other.map_or("*types.Err", CelValue::go_type);
+            let given = other.as_ref().map_or("*types.Err", CelValue::go_type);
             let missing = match other {
                 Some(
                     CelValue::Int(_)
@@ -179,7 +179,7 @@ pub(crate) fn of(
         Rule::Pattern => pattern(size(args, 0), size(args, 1)),
         Rule::Part => tenths(size(args, 0), 1).saturating_mul(tenths(size(args, 1), 1)),
         Rule::Traversal => match args.first().copied().flatten() {
-            Some(value) => traversal(budget, value)?,
+            Some(value) => traversal(budget, &value.to_value())?,
             None => 1,
         },
         Rule::Network { text, network } => {
@@ -194,14 +194,14 @@ pub(crate) fn of(
             cost
         }
         Rule::Validate => match args.first().copied().flatten() {
-            Some(CelValue::Format(format)) => pattern(plain(1), format.pattern_size()),
+            Some(Held::Made(CelValue::Format(format))) => pattern(plain(1), format.pattern_size()),
             _ => 1,
         },
         Rule::Made => made.saturating_add(1 + MAKE_LIST),
         Rule::Flatten => {
             let depth = match args.get(1).copied() {
                 None => 1,
-                Some(Some(CelValue::Int(depth))) => *depth,
+                Some(Some(Held::Int(depth))) => depth,
                 Some(_) => {
                     let message = "interface conversion: ref.Val is *types.Err, not types.Int";
                     return Err(Fault::internal(message));
@@ -210,7 +210,7 @@ pub(crate) fn of(
             let elements = plain(0).cast_signed().saturating_mul(depth).cast_unsigned();
             elements.wrapping_add(1 + MAKE_LIST)
         }
-        Rule::EachOther(place) => each_other(list(place)?),
+        Rule::EachOther(place) => each_other(&list(place)?),
         Rule::Sets(times) => plain(0).saturating_mul(plain(1)).saturating_mul(times).saturating_add(1),
         Rule::Check => 350_000,
         Rule::Selector => {
@@ -233,17 +233,16 @@ fn each_other(list: &List) -> u64 {
     ((size.saturating_mul(size)) as f64 * factor) as u64 + 1 + MAKE_LIST
 }
 
-fn is_kubernetes(args: &[Option<&CelValue>]) -> bool {
+fn is_kubernetes(args: &[Option<Held<'_>>]) -> bool {
+    let Some(Some(Held::Made(first))) = args.first() else { return false };
     matches!(
-        args.first(),
-        Some(Some(
-            CelValue::Quantity(_)
-                | CelValue::Ip(_)
-                | CelValue::Cidr(_)
-                | CelValue::Format(_)
-                | CelValue::Url(_)
-                | CelValue::Semver(_)
-        ))
+        first,
+        CelValue::Quantity(_)
+            | CelValue::Ip(_)
+            | CelValue::Cidr(_)
+            | CelValue::Format(_)
+            | CelValue::Url(_)
+            | CelValue::Semver(_)
     )
 }
 

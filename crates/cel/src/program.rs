@@ -12,7 +12,7 @@ use crate::cost::PER_CALL_LIMIT;
 use crate::diagnostic::{Diagnostic, DiagnosticKind};
 use crate::environment::Environment;
 use crate::error::{EvalError, EvalErrorKind, Fault};
-use crate::eval::{Machine, Room};
+use crate::eval::{Machine, Room, Things};
 use crate::parse::parse;
 use crate::plan::{Plan, plan};
 use crate::reads::{Read, reads};
@@ -144,7 +144,8 @@ impl Program {
         budget: &mut Budget<'_>,
         cost: u64,
     ) -> Evaluation {
-        let mut machine = Machine::new(&self.plan, activation, budget, room, cost);
+        let things = Things::default();
+        let mut machine = Machine::new(&self.plan, activation, budget, room, &things, cost);
         let result = machine.run();
         let cost = machine.cost();
         drop(machine);

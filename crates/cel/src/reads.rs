@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::fmt;
 
-use crate::plan::{Action, Attribute, By, Plan, Qualifier, Root, StepId};
+use crate::plan::{Action, Attribute, By, Plan, Qualifier, Root, Seen, StepId};
 use crate::value::CelValue;
 
 /// Something that an expression may read: a part of a variable, with all that is in it.
@@ -49,8 +49,12 @@ impl fmt::Display for Read {
 
 /// What a plan may read, in order. Of what is read by a key that is not known before, all that it may be part of.
 pub(crate) fn reads(plan: &Plan) -> BTreeSet<Read> {
-    let mut walk =
-        Walk { waiting: vec![plan.root], seen: vec![false; plan.steps.len()], found: BTreeSet::new() };
+    let mut walk = Walk {
+        waiting: vec![plan.root],
+        seen: vec![false; plan.steps.len()],
+        found: BTreeSet::new(),
+        attributes: Seen::default(),
+    };
     while let Some(id) = walk.waiting.pop() {
         match walk.seen.get_mut(id as usize) {
             Some(seen) if !*seen => *seen = true,
@@ -81,12 +85,13 @@ struct Walk {
     waiting: Vec<StepId>,
     seen: Vec<bool>,
     found: BTreeSet<Read>,
+    attributes: Seen,
 }
 
 impl Walk {
     fn attribute(&mut self, attribute: &Attribute) {
         match &attribute.root {
-            Root::Variable(name) => {
+            Root::Variable(name, _) => {
                 let path = attribute.qualifiers.iter().map_while(step).collect();
                 self.found.insert(Read { variable: name.to_string(), path });
             }
@@ -96,12 +101,12 @@ impl Walk {
                 self.attribute(&parts.1);
                 self.attribute(&parts.2);
             }
-            Root::Accumulator(_) | Root::First(_) | Root::Second(_) => {}
+            Root::Accumulator(_) | Root::Passed(_) | Root::First(_) | Root::Second(_) => {}
         }
         for qualifier in &attribute.qualifiers {
             match &qualifier.by {
-                By::Key(_) => {}
-                By::Attribute(key) => self.attribute(key),
+                By::Attribute(key) if self.attributes.is_new(key) => self.attribute(key),
+                By::Key(_) | By::Attribute(_) => {}
                 By::Step(key) => self.waiting.push(*key),
             }
         }

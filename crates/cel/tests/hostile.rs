@@ -448,3 +448,17 @@ fn memory_is_bounded() {
     let grown = (most_memory() - before) / 1024;
     assert!(grown < 256, "{grown} MB more");
 }
+
+/// A choice that is indexed by a choice that is indexed by a choice: each is planned once, and not twice as often at each
+/// level.
+#[test]
+fn choices_in_each_other_are_planned_once() {
+    let mut text = "0".to_owned();
+    for _ in 0..80 {
+        text = format!("(object.b ? object.xs : object.ys)[{text}]");
+    }
+    let started = Instant::now();
+    let end = run(&text);
+    assert!(matches!(end, End::Failed(EvalErrorKind::Evaluation, _)), "{end:?}");
+    assert!(worked(started) < TIME, "{:?}", started.elapsed());
+}

@@ -231,13 +231,13 @@ fn a_watch_ends_an_evaluation() {
 /// Variables that are expressions: evaluated when they are read, and only then.
 #[test]
 fn fields_of_objects_are_made_when_they_are_read() {
-    struct Lazy(Cell<u32>);
+    struct Lazy(Cell<u32>, [CelValue; 2]);
     impl Activation for Lazy {
-        fn variable(&self, name: &str) -> Option<CelValue> {
-            (name == "variables").then(|| CelValue::Object("variables".into()))
+        fn variable(&self, name: &str) -> Option<&CelValue> {
+            (name == "variables").then_some(&self.1[0])
         }
 
-        fn field(&self, object: &str, field: &str, _: Option<u32>) -> Result<Option<CelValue>, EvalError> {
+        fn field(&self, object: &str, field: &str, _: Option<u32>) -> Result<Option<&CelValue>, EvalError> {
             assert_eq!(object, "variables");
             self.0.set(self.0.get() + 1);
             if field == "broken" {
@@ -247,7 +247,7 @@ fn fields_of_objects_are_made_when_they_are_read() {
                     at: 0,
                 });
             }
-            Ok(Some(CelValue::Int(5)))
+            Ok(Some(&self.1[1]))
         }
     }
     let fields = [("five", Type::Int), ("broken", Type::Dyn)];
@@ -255,7 +255,7 @@ fn fields_of_objects_are_made_when_they_are_read() {
         .with_object("variables", fields)
         .with_variable("variables", Type::object("variables"));
     let run = |text: &str| {
-        let lazy = Lazy(Cell::new(0));
+        let lazy = Lazy(Cell::new(0), [CelValue::Object("variables".into()), CelValue::Int(5)]);
         let program = Program::compile(text, &environment).unwrap();
         let mut budget = Budget::new(Limits::default(), None);
         let result = program.evaluate(&lazy, &mut budget).result;

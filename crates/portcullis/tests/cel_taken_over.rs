@@ -67,6 +67,9 @@ fn documents() -> Vec<Value> {
         constraint("First", "one", &spec(&json!(["a"]))),
         constraint("First", "two", &spec(&json!(["b", "c", "d"]))),
         constraint("Second", "one", &spec(&json!(["a", "b"]))),
+        // What they say of what is allowed is the same, whoever says it.
+        constraint("First", "same", &json!({"parameters": {"allowed": ["a"], "other": 1}})),
+        constraint("Second", "same", &spec(&json!(["a"]))),
     ]
 }
 
@@ -131,7 +134,9 @@ proptest! {
                 let _ = all.review(&review, &ample, EnforcementPoint::Webhook);
             }
             let together = all.review(&review, &world, EnforcementPoint::Webhook);
-            for (kind, name) in [("First", "one"), ("First", "two"), ("Second", "one")] {
+            let constraints =
+                [("First", "one"), ("First", "two"), ("First", "same"), ("Second", "one"), ("Second", "same")];
+            for (kind, name) in constraints {
                 let key = format!("{kind}/{name}");
                 let by_itself = alone(kind, name).review(&review, &world, EnforcementPoint::Webhook);
                 prop_assert_eq!(said(together.clone(), &key), said(by_itself, &key));

@@ -1,5 +1,7 @@
 //! What suites notice of small changes of their templates.
 
+use std::sync::Arc;
+
 use portcullis::Location;
 
 use crate::count;
@@ -9,11 +11,13 @@ use crate::count;
 pub struct MutationResult {
     /// Mutants for which a case comes out otherwise.
     pub killed: usize,
-    /// Mutants of which cases notice nothing, as they change messages only and nothing is asserted of these.
-    pub messages: usize,
+    /// Mutants for which verdicts are the same, and only messages or details others, which nobody asserts.
+    pub said: usize,
+    /// Mutants that no case notices, and of which suites say why they mean the same.
+    pub accepted: usize,
     /// Changes that do not compile, and so could not be made by mistake.
     pub refused: usize,
-    /// Mutants that no case notices, in the order of their places.
+    /// All other mutants that no case notices, in the order of their places.
     pub survivors: Vec<Survivor>,
     /// Percent that have to be noticed, if somebody said so; all if not.
     pub least: Option<f64>,
@@ -28,6 +32,8 @@ pub struct Survivor {
     pub kind: &'static str,
     /// What is changed, as a part of a sentence.
     pub what: String,
+    /// The rule whose text is changed.
+    pub rule: Arc<str>,
     /// In how many more templates the same text stands.
     pub copies: usize,
     /// A case that comes to something else, but does not assert it.
@@ -35,7 +41,7 @@ pub struct Survivor {
 }
 
 impl MutationResult {
-    /// Mutants that cases could notice.
+    /// Mutants that cases should notice.
     pub fn mutants(&self) -> usize {
         self.killed + self.survivors.len()
     }
@@ -61,9 +67,14 @@ impl MutationResult {
             None => String::new(),
         };
         let (percent, survived) = (self.percent(), self.survivors.len());
-        let messages = (self.messages > 0).then(|| format!("; {} more only change messages", self.messages));
-        let refused = (self.refused > 0).then(|| format!("; {} do not compile", self.refused));
-        let more = [messages, refused].into_iter().flatten().collect::<String>();
+        let more = [
+            (self.accepted, "more is accepted", "more are accepted"),
+            (self.said, "more changes only what is said", "more change only what is said"),
+            (self.refused, "does not compile", "do not compile"),
+        ];
+        let more = more.into_iter().filter(|(number, ..)| *number > 0);
+        let more = more.flat_map(|(number, one, many)| ["; ".to_owned(), count(number, one, many)]);
+        let more: String = more.collect();
         format!("{all}: {} noticed ({percent:.1} %{less}), {survived} not{more}", self.killed)
     }
 }

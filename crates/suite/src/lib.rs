@@ -26,11 +26,15 @@
 
 #![forbid(unsafe_code)]
 
+mod equivalent;
+
 use std::sync::Arc;
 
 use portcullis::{Document, Error, ErrorKind, Location, Node, Resource, Severity};
 use regex::Regex;
 use serde_json::Value;
+
+pub use equivalent::{EquivalentMutant, Wanted};
 
 /// A suite file. Paths in it are relative to the file.
 #[derive(Clone, Debug)]
@@ -39,6 +43,8 @@ pub struct Suite {
     pub skip: bool,
     /// The tests, in file order.
     pub tests: Vec<Test>,
+    /// Changes of its templates that its cases need not notice, in file order. gator does not know them.
+    pub equivalent_mutants: Vec<EquivalentMutant>,
 }
 
 /// A template and a constraint, or mutators, or both, and cases that show what they do.
@@ -125,12 +131,16 @@ impl Suite {
             return (None, errors);
         }
         let root = Node::root(document);
-        root.check_fields(&["apiVersion", "kind", "metadata", "skip", "tests"], &mut errors);
+        root.check_fields(
+            &["apiVersion", "kind", "metadata", "skip", "tests", "equivalentMutants"],
+            &mut errors,
+        );
         let skip = root.optional_bool("skip", &mut errors).unwrap_or(false);
         let tests = root.list("tests", &mut errors);
         let tests = tests.iter().filter_map(|test| Test::read(test, &mut errors)).collect();
+        let equivalent_mutants = EquivalentMutant::read_all(&root, &mut errors);
         let is_broken = errors.iter().any(|error| error.severity() == Severity::Error);
-        ((!is_broken).then_some(Self { skip, tests }), errors)
+        ((!is_broken).then_some(Self { skip, tests, equivalent_mutants }), errors)
     }
 }
 

@@ -32,6 +32,15 @@ pub(crate) type Outcome = Result<CelValue, Fault>;
 /// The arguments of a call, which are few.
 pub(crate) type Args = SmallVec<[CelValue; 3]>;
 
+/// Whether the types of arguments are looked at before a function is called.
+pub(crate) const fn looks_at_types(declaration: &Declaration) -> bool {
+    !declaration.singleton
+        && !matches!(
+            declaration.function,
+            Function::Contains | Function::StartsWith | Function::EndsWith | Function::Flatten
+        )
+}
+
 /// Calls a function: the overload that was found when the expression was checked, or, if several may be meant,
 /// the first that takes the arguments. What is not guarded looks at its arguments itself.
 pub(crate) fn call(
@@ -41,14 +50,7 @@ pub(crate) fn call(
     is_guarded: bool,
     args: Args,
 ) -> Outcome {
-    let function = declaration.function;
-    let is_guarded = is_guarded
-        && !declaration.singleton
-        && !matches!(
-            function,
-            Function::Contains | Function::StartsWith | Function::EndsWith | Function::Flatten
-        );
-    if !is_guarded {
+    if !(is_guarded && looks_at_types(declaration)) {
         return run(context, declaration, 0, args);
     }
     let takes = |overload: &Overload| {

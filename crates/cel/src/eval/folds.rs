@@ -1,50 +1,73 @@
 //! Goes over lists and maps. What most folds are, quantifiers and lists that are collected, needs no step that reads the
 //! accumulator and none that makes a new one; it is charged as if each had been.
 
-use super::{Frame, Machine, Outcome};
+use super::{Accumulator, Frame, KEPT, Machine, Outcome};
 use crate::cost::{MAKE_LIST, SELECT};
 use crate::error::Fault;
-use crate::plan::{FoldStep, NOT_ASKED, Shape, StepId};
-use crate::value::{CelValue, List, Map};
+use crate::plan::{Action, FoldStep, NOT_ASKED, Shape, StepId};
+use crate::value::{CelValue, Held, List, Map};
 
 /// What the variables of one turn are worth.
-type Turn = (Option<CelValue>, Option<CelValue>);
+type Turn<'e> = (Held<'e>, Held<'e>);
 
-impl Machine<'_, '_> {
-    pub(super) fn folded(&mut self, fold: &FoldStep) -> Outcome {
+impl<'e> Machine<'e, '_> {
+    pub(super) fn folded(&mut self, fold: &'e FoldStep) -> Outcome<'e> {
         if let Some(frame) = self.frames.get_mut(fold.slot) {
             *frame = Frame::default();
         }
-        match self.eval(fold.range)? {
-            CelValue::List(list) => self.over_list(fold, &list),
-            CelValue::Map(map) => self.over_map(fold, &map),
-            other if fold.has_two => {
-                let message = format!("unsupported comprehension range type: {}", other.go_type());
-                Err(Fault::error(message))
-            }
-            other => Err(Fault::error(format!("got '{}', expected iterable type", other.go_type()))),
-        }
-    }
-
-    fn over_list(&mut self, fold: &FoldStep, list: &List) -> Outcome {
-        let turns = (0..list.len()).map(|place| {
-            let item = list.get(place);
+        let range = self.eval(fold.range)?;
+        let turn = |place: usize, item: Held<'e>| {
             let number = i64::try_from(place).unwrap_or(i64::MAX);
-            if fold.has_two { (Some(CelValue::Int(number)), item) } else { (item, None) }
-        });
-        self.over(fold, turns)
+            if fold.has_two { (Held::Int(number), item) } else { (item, Held::Null) }
+        };
+        match range {
+            Held::Input(input) => {
+                if let Some(items) = input.as_array() {
+                    let items = items.iter().enumerate();
+                    return self
+                        .over(fold, items, |machine, (place, item)| Ok(turn(place, machine.input(item)?)));
+                }
+                if let Some(object) = input.as_object() {
+                    self.budget.make_items(object.len() * 2)?;
+                    return self.over(fold, object.iter(), |machine, (key, value)| {
+                        Ok((
+                            machine.input(key)?,
+                            if fold.has_two { machine.input(value)? } else { Held::Null },
+                        ))
+                    });
+                }
+            }
+            Held::Made(CelValue::List(List::Made(items))) => {
+                let items = items.iter().enumerate();
+                return self.over(fold, items, |_, (place, item)| Ok(turn(place, Held::of(item))));
+            }
+            Held::Made(CelValue::Map(Map::Made(entries))) => {
+                self.budget.make_items(entries.0.len() * 2)?;
+                return self.over(fold, entries.0.values(), |_, (key, value)| {
+                    Ok((Held::of(key), if fold.has_two { Held::of(value) } else { Held::Null }))
+                });
+            }
+            _ => {}
+        }
+        let given = range.to_value();
+        let given = given.go_type();
+        Err(Fault::error(if fold.has_two {
+            format!("unsupported comprehension range type: {given}")
+        } else {
+            format!("got '{given}', expected iterable type")
+        }))
     }
 
-    fn over_map(&mut self, fold: &FoldStep, map: &Map) -> Outcome {
-        self.budget.make_items(map.len() * 2)?;
-        let entries = map.entries().into_iter();
-        self.over(fold, entries.map(|(key, value)| (Some(key), fold.has_two.then_some(value))))
-    }
-
-    fn over(&mut self, fold: &FoldStep, mut turns: impl Iterator<Item = Turn>) -> Outcome {
+    fn over<T>(
+        &mut self,
+        fold: &'e FoldStep,
+        mut elements: impl Iterator<Item = T>,
+        turn: impl Fn(&mut Self, T) -> Result<Turn<'e>, Fault>,
+    ) -> Outcome<'e> {
+        let mut next = |machine: &mut Self| elements.next().map(|element| turn(machine, element)).transpose();
         let found = match fold.shape {
-            Shape::Quantifier { is_any, test } => self.quantify(fold, is_any, test, &mut turns)?,
-            Shape::Collection { test, made } => self.collect(fold, test, made, &mut turns)?,
+            Shape::Quantifier { is_any, test } => self.quantify(fold, is_any, test, &mut next)?,
+            Shape::Collection { test, made } => self.collect(fold, test, made, &mut next)?,
             Shape::Other => None,
         };
         if let Some(found) = found {
@@ -53,7 +76,7 @@ impl Machine<'_, '_> {
             self.charge(SELECT, self.part(fold.result))?;
             return Ok(found);
         }
-        for turn in turns {
+        while let Some(turn) = next(self)? {
             if !self.turn(fold, turn)? {
                 break;
             }
@@ -61,27 +84,28 @@ impl Machine<'_, '_> {
         self.eval(fold.result)
     }
 
-    fn begin(&mut self, fold: &FoldStep, (first, second): Turn) {
+    fn begin(&mut self, fold: &FoldStep, (first, second): Turn<'e>) {
         if let Some(frame) = self.frames.get_mut(fold.slot) {
             (frame.first, frame.second) = (first, second);
         }
     }
 
     /// One turn of a fold, and whether there may be another.
-    fn turn(&mut self, fold: &FoldStep, turn: Turn) -> Result<bool, Fault> {
+    fn turn(&mut self, fold: &FoldStep, turn: Turn<'e>) -> Result<bool, Fault> {
         self.begin(fold, turn);
-        if let Ok(CelValue::Bool(false)) = self.operand(fold.condition)? {
+        if let Ok(Held::Bool(false)) = self.operand(fold.condition)? {
             return Ok(false);
         }
         let made = self.operand(fold.step)?;
         if let Some(frame) = self.frames.get_mut(fold.slot) {
-            frame.accumulator = Some(made);
+            let adding = frame.adding.take().map(Accumulator::Own);
+            frame.accumulator = Some(made.map(|made| adding.unwrap_or(Accumulator::Held(made))));
         }
         Ok(true)
     }
 
     /// The accumulator is an error from now on, with which the fold goes on turn by turn.
-    fn spoil(&mut self, fold: &FoldStep, fault: Fault) -> Result<Option<CelValue>, Fault> {
+    fn spoil(&mut self, fold: &FoldStep, fault: Fault) -> Result<Option<Held<'e>>, Fault> {
         let fault = fault.at(self.plan.step(fold.step).at);
         // As of every operand.
         self.budget.step(fault.message.len() as u64 / 128)?;
@@ -98,7 +122,7 @@ impl Machine<'_, '_> {
     }
 
     /// What is evaluated, unless it ends the evaluation.
-    fn tried(&mut self, id: StepId) -> Result<Outcome, Fault> {
+    fn tried(&mut self, id: StepId) -> Result<Outcome<'e>, Fault> {
         match self.eval(id) {
             Err(fault) if !fault.is_absorbable() => Err(fault),
             outcome => Ok(outcome),
@@ -111,12 +135,12 @@ impl Machine<'_, '_> {
         fold: &FoldStep,
         is_any: bool,
         test: StepId,
-        turns: &mut impl Iterator<Item = Turn>,
-    ) -> Result<Option<CelValue>, Fault> {
+        next: &mut impl FnMut(&mut Self) -> Result<Option<Turn<'e>>, Fault>,
+    ) -> Result<Option<Held<'e>>, Fault> {
         // The accumulator is made.
         self.budget.step(1)?;
         let mut holds = !is_any;
-        for turn in turns {
+        while let Some(turn) = next(self)? {
             self.begin(fold, turn);
             // `@not_strictly_false(!@result)`, or without `!`.
             self.budget.step(if is_any { 5 } else { 3 })?;
@@ -131,26 +155,26 @@ impl Machine<'_, '_> {
             let found = self.tried(test)?;
             self.stack.back_to(mark);
             match found {
-                Ok(CelValue::Bool(value)) => holds = value,
+                Ok(Held::Bool(value)) => holds = value,
                 Ok(_) => return self.spoil(fold, Fault::no_overload()),
                 Err(fault) => return self.spoil(fold, fault),
             }
         }
-        Ok(Some(CelValue::Bool(holds)))
+        Ok(Some(Held::Bool(holds)))
     }
 
     /// What is made of the elements of which a test holds; none once the test, or what is made, has no value.
     fn collect(
         &mut self,
-        fold: &FoldStep,
+        fold: &'e FoldStep,
         test: Option<StepId>,
         made: StepId,
-        turns: &mut impl Iterator<Item = Turn>,
-    ) -> Result<Option<CelValue>, Fault> {
+        next: &mut impl FnMut(&mut Self) -> Result<Option<Turn<'e>>, Fault>,
+    ) -> Result<Option<Held<'e>>, Fault> {
         let mut items = Vec::new();
         // The accumulator is made when it is first read.
         let mut making = 1;
-        for turn in turns {
+        while let Some(turn) = next(self)? {
             self.begin(fold, turn);
             // `true`.
             self.budget.step(1)?;
@@ -160,8 +184,8 @@ impl Machine<'_, '_> {
                 let found = self.tried(test)?;
                 let part = self.part(test);
                 match found {
-                    Ok(CelValue::Bool(true)) => {}
-                    Ok(CelValue::Bool(false)) => {
+                    Ok(Held::Bool(true)) => {}
+                    Ok(Held::Bool(false)) => {
                         self.budget.step(std::mem::take(&mut making))?;
                         self.stack.drop(part);
                         continue;
@@ -182,6 +206,9 @@ impl Machine<'_, '_> {
             let mark = self.stack.mark();
             self.budget.make_items(1)?;
             let made = self.tried(made)?;
+            if made.is_ok() {
+                self.budget.take(KEPT)?;
+            }
             self.charge(MAKE_LIST, NOT_ASKED)?;
             if made.is_ok() {
                 self.budget.step(1)?;
@@ -194,12 +221,18 @@ impl Machine<'_, '_> {
                 self.stack.drop(part);
             }
             match made {
-                Ok(value) => items.push(value),
+                Ok(value) => items.push(value.to_value()),
                 Err(fault) => return self.spoil(fold, fault),
             }
         }
         self.budget.step(making)?;
-        Ok(Some(CelValue::list(items)))
+        if items.is_empty()
+            && let Some(init) = self.plan.accumulators.get(fold.slot)
+            && let Action::Const(none) = &self.plan.step(*init).action
+        {
+            return Ok(Some(Held::of(none)));
+        }
+        self.keep(CelValue::list(items)).map(Some)
     }
 }
 
@@ -215,9 +248,9 @@ mod tests {
     use crate::check::check;
     use crate::environment::Environment;
     use crate::error::Fault;
-    use crate::eval::{Machine, Room};
+    use crate::eval::{Machine, Room, Things};
     use crate::parse::parse;
-    use crate::plan::{Action, Plan, Shape, plan};
+    use crate::plan::{Action, NOT_KEPT, Plan, Shape, plan};
     use crate::types::Type;
     use crate::value::CelValue;
 
@@ -239,8 +272,8 @@ mod tests {
             .with("m", value(r#"{"a": [1, 2], "b": {"k": "v"}, "c": "text"}"#))
             .with("s", value(r#""abc""#));
         let mut budget = Budget::new(limits, None);
-        let room = Room::default();
-        let mut machine = Machine::new(plan, &variables, &mut budget, &room, cost);
+        let (room, things) = (Room::default(), Things::default());
+        let mut machine = Machine::new(plan, &variables, &mut budget, &room, &things, cost);
         let result = machine.run().map(|value| format!("{value:?}")).map_err(Fault::told);
         let cost = machine.cost();
         drop(machine);
@@ -253,6 +286,14 @@ mod tests {
             if let Action::Fold(fold) = &mut step.action {
                 fold.shape = Shape::Other;
             }
+        }
+        plan
+    }
+
+    /// The same without anything being known to be the same at each turn.
+    fn without_invariants(mut plan: Plan) -> Plan {
+        for step in &mut plan.steps {
+            step.kept = NOT_KEPT;
         }
         plan
     }
@@ -328,8 +369,50 @@ mod tests {
         assert_eq!(shape("m.transformMap(x, y, y)"), Shape::Other);
     }
 
+    #[test]
+    fn a_map_that_grows_at_each_second_turn_is_not_copied() {
+        let plan = planned("lists.range(2000).transformMap(i, v, v % 2 == 0, v).size() == 1000").unwrap();
+        let (value, _, steps, _) = run(&plan, Limits::default(), 1_000_000);
+        assert_eq!(value, "Ok(\"Bool(true)\")");
+        assert!(steps < 50_000, "{steps}");
+    }
+
+    #[test]
+    fn what_is_the_same_at_each_turn_is_known() {
+        let kept = |text: &str| planned(text).unwrap().kept;
+        assert_eq!(kept("xs.map(x, xs.filter(y, y == 1))"), 1);
+        assert_eq!(kept("xs.map(x, m.a.map(y, s + 'a').join(', '))"), 1);
+        assert_eq!(kept("xs.all(x, !has(m.a.b) || m.a.b.c == 1)"), 1);
+        // Neither what reads an element, nor what is not in a fold, nor what is read at once.
+        assert_eq!(kept("xs.map(x, xs.filter(y, y == x))"), 0);
+        assert_eq!(kept("xs.filter(y, y == 1).size() == 0"), 0);
+        assert_eq!(kept("xs.map(x, m.a)"), 0);
+    }
+
     proptest! {
         #![proptest_config(ProptestConfig::with_cases(2000))]
+
+        #[test]
+        fn an_invariant_changes_nothing(
+            text in expression(),
+            (cost, steps) in prop_oneof![
+                Just((1_000_000, 1_000_000)),
+                (0..200u64).prop_map(|cost| (cost, 1_000_000)),
+                (0..400u64).prop_map(|steps| (1_000_000, steps)),
+            ],
+        ) {
+            let twice = format!("xs.map(x, {text})");
+            let Some((plan, plain)) = planned(&twice).zip(planned(&twice).map(without_invariants)) else {
+                return Ok(());
+            };
+            let limits = Limits { steps, ..Limits::default() };
+            let (kept, plain) = (run(&plan, limits, cost), run(&plain, limits, cost));
+            if (cost, steps) == (1_000_000, 1_000_000) {
+                prop_assert_eq!(&kept, &plain, "{}", &twice);
+            } else {
+                prop_assert_eq!(&kept.0, &plain.0, "{}", &twice);
+            }
+        }
 
         #[test]
         fn a_shape_changes_nothing(

@@ -1,7 +1,8 @@
 //! Expressions as steps that are evaluated: what is constant is worked out, names are resolved to what they mean,
 //! and what is selected one after the other is one step, as in the API server, where costs follow these steps. `shapes.rs` knows
-//! what most folds are.
+//! what most folds are, `invariants.rs` what is the same at each of their turns.
 
+mod invariants;
 mod shapes;
 
 use std::collections::BTreeSet;
@@ -44,8 +45,13 @@ pub(crate) struct Step {
     /// The part of the expression that it stands for when costs are reckoned.
     pub part: u32,
     pub at: u32,
+    /// Where its value is kept, if it is the same at each turn of a fold around it, or [`NOT_KEPT`].
+    pub kept: u32,
     pub action: Action,
 }
+
+/// The place of what is not kept.
+pub(crate) const NOT_KEPT: u32 = u32::MAX;
 
 #[derive(Debug)]
 pub(crate) enum Action {
@@ -118,8 +124,11 @@ pub(crate) struct Attribute {
 
 #[derive(Debug)]
 pub(crate) enum Root {
-    Variable(Arc<str>),
+    /// The variable of a name, and which of those of the expression it is.
+    Variable(Arc<str>, usize),
     Accumulator(usize),
+    /// The accumulator of a fold, as what the fold goes on with: nobody looks at it.
+    Passed(usize),
     First(usize),
     Second(usize),
     Step(StepId),
@@ -190,12 +199,16 @@ pub(crate) struct Plan {
     pub root: StepId,
     /// What the accumulators of folds are in the beginning.
     pub accumulators: Vec<StepId>,
+    /// How many variables the expression reads.
+    pub variables: usize,
+    /// How many steps have values that are kept.
+    pub kept: usize,
     /// How many parts the expression has.
     pub parts: usize,
     pub patterns: Written,
 }
 
-static NOTHING: Step = Step { part: 0, at: 0, action: Action::Const(CelValue::Null) };
+static NOTHING: Step = Step { part: 0, at: 0, kept: NOT_KEPT, action: Action::Const(CelValue::Null) };
 
 impl Plan {
     pub(crate) fn step(&self, id: StepId) -> &Step {
@@ -212,6 +225,7 @@ pub(crate) fn plan(ast: &Ast, checked: &Checked, environment: &Environment) -> R
         steps: Vec::new(),
         scopes: Vec::new(),
         accumulators: Vec::new(),
+        variables: Vec::new(),
         patterns: Written::new(),
         diagnostics: Vec::new(),
         budget: Budget::new(Limits::default(), None),
@@ -225,6 +239,8 @@ pub(crate) fn plan(ast: &Ast, checked: &Checked, environment: &Environment) -> R
         steps: planner.steps,
         root,
         accumulators: planner.accumulators,
+        variables: planner.variables.len(),
+        kept: 0,
         parts: ast.nodes.len(),
         patterns: planner.patterns,
     };
@@ -249,7 +265,20 @@ pub(crate) fn plan(ast: &Ast, checked: &Checked, environment: &Environment) -> R
             attribute.each_qualifier(&mut |qualifier| forget(&mut qualifier.part));
         }
     }
+    invariants::mark(&mut plan);
     Ok(plan)
+}
+
+/// Attributes that were looked at. What is selected of a choice by another attribute is selected of both sides by the same
+/// one: choices in each other would be looked at twice as often at each level.
+#[derive(Debug, Default)]
+pub(crate) struct Seen(BTreeSet<usize>);
+
+impl Seen {
+    /// Whether it is the first time, from now on.
+    pub(crate) fn is_new(&mut self, attribute: &Arc<Attribute>) -> bool {
+        self.0.insert(Arc::as_ptr(attribute).addr())
+    }
 }
 
 /// The parts that a step takes off the stack of costs.
@@ -257,7 +286,9 @@ fn asked_by(plan: &Plan, step: &Step, asked: &mut Vec<u32>) {
     let part = |id: &StepId| plan.step(*id).part;
     match &step.action {
         Action::Const(_) | Action::Member { .. } | Action::Or { .. } => {}
-        Action::Attribute { attribute, .. } => asked_by_attribute(plan, attribute, asked),
+        Action::Attribute { attribute, .. } => {
+            asked_by_attribute(plan, attribute, asked, &mut Seen::default());
+        }
         Action::Logical { terms, .. } | Action::Equal { terms, .. } => asked.extend(terms.iter().map(part)),
         Action::Call(call) => asked.extend(call.args.iter().map(part)),
         Action::List(items) => asked.extend(items.iter().map(|(item, _)| part(item))),
@@ -269,18 +300,18 @@ fn asked_by(plan: &Plan, step: &Step, asked: &mut Vec<u32>) {
     }
 }
 
-fn asked_by_attribute(plan: &Plan, attribute: &Attribute, asked: &mut Vec<u32>) {
+fn asked_by_attribute(plan: &Plan, attribute: &Attribute, asked: &mut Vec<u32>, seen: &mut Seen) {
     asked.push(attribute.last_part());
     if let Root::Conditional(parts) = &attribute.root {
         asked.push(plan.step(parts.0).part);
         for branch in [&parts.1, &parts.2] {
-            asked_by_attribute(plan, branch, asked);
+            asked_by_attribute(plan, branch, asked, seen);
         }
     }
     for qualifier in &attribute.qualifiers {
         match &qualifier.by {
-            By::Key(_) => {}
-            By::Attribute(inner) => asked_by_attribute(plan, inner, asked),
+            By::Attribute(inner) if seen.is_new(inner) => asked_by_attribute(plan, inner, asked, seen),
+            By::Key(_) | By::Attribute(_) => {}
             By::Step(_) => asked.push(qualifier.part),
         }
     }
@@ -301,6 +332,7 @@ struct Planner<'a> {
     /// The innermost last.
     scopes: Vec<(Arc<str>, Local)>,
     accumulators: Vec<StepId>,
+    variables: Vec<Arc<str>>,
     patterns: Written,
     diagnostics: Vec<Diagnostic>,
     budget: Budget<'static>,
@@ -310,7 +342,7 @@ struct Planner<'a> {
 impl Planner<'_> {
     fn add(&mut self, part: u32, at: u32, action: Action) -> StepId {
         let id = StepId::try_from(self.steps.len()).unwrap_or(StepId::MAX);
-        self.steps.push(Step { part, at, action });
+        self.steps.push(Step { part, at, kept: NOT_KEPT, action });
         id
     }
 
@@ -435,9 +467,18 @@ impl Planner<'_> {
             Some(Local::Accumulator(slot)) => Root::Accumulator(*slot),
             Some(Local::First(slot)) => Root::First(*slot),
             Some(Local::Second(slot)) => Root::Second(*slot),
-            None => Root::Variable(name.clone()),
+            None => Root::Variable(name.clone(), self.variable(name)),
         };
         self.attribute(id, root)
+    }
+
+    /// Which of the variables of the expression has a name.
+    fn variable(&mut self, name: &Arc<str>) -> usize {
+        let known = self.variables.iter().position(|known| known == name);
+        known.unwrap_or_else(|| {
+            self.variables.push(name.clone());
+            self.variables.len() - 1
+        })
     }
 
     /// A selection of an operand: one more of it, if it is an attribute already.
@@ -445,7 +486,9 @@ impl Planner<'_> {
         let at = self.ast.node(id).at;
         let mut attribute = self.attribute_of(operand);
         let place = match (&attribute.root, &by) {
-            (Root::Variable(name), By::Key(CelValue::String(field))) if attribute.qualifiers.is_empty() => {
+            (Root::Variable(name, _), By::Key(CelValue::String(field)))
+                if attribute.qualifiers.is_empty() =>
+            {
                 self.environment.place(name, field.as_str())
             }
             _ => None,
@@ -616,7 +659,21 @@ impl Planner<'_> {
         let shape = Shape::Other;
         let mut fold = FoldStep { slot, has_two, range, condition, step, result, shape };
         fold.shape = shapes::shape_of(&self.steps, &fold, init);
+        self.pass_accumulator(step, slot);
         self.add(id, self.ast.node(id).at, Action::Fold(fold))
+    }
+
+    /// Where a fold leaves its accumulator as it is, nobody else gets to have it.
+    fn pass_accumulator(&mut self, step: StepId, slot: usize) {
+        if let Some(Action::Attribute { attribute, .. }) =
+            self.steps.get_mut(step as usize).map(|step| &mut step.action)
+            && attribute.qualifiers.is_empty()
+            && let Root::Conditional(parts) = &mut attribute.root
+            && matches!(parts.2.root, Root::Accumulator(known) if known == slot)
+            && parts.2.qualifiers.is_empty()
+        {
+            parts.2.root = Root::Passed(slot);
+        }
     }
 
     /// Where a fold adds to its accumulator, it may change it in its place: what it was before is not read again.
@@ -626,6 +683,8 @@ impl Planner<'_> {
             self.steps.get(step as usize).map(|step| &step.action)
             && let Root::Conditional(parts) = &attribute.root
             && let Root::Step(inner) = &parts.1.root
+            && attribute.qualifiers.is_empty()
+            && parts.1.qualifiers.is_empty()
         {
             adding = *inner;
         }

@@ -1,6 +1,7 @@
 //! Values of CEL. Objects, lists and texts of an input are not copied: they stay the values that they are
 //! ([`portcullis_value::Value`]), and are looked into.
 
+mod held;
 mod key;
 mod order;
 
@@ -11,8 +12,9 @@ use std::sync::Arc;
 
 use portcullis_value::{Budget, Exceeded, Value, View};
 
+pub(crate) use held::Held;
 pub(crate) use key::{AsKey, Key, int_of};
-pub(crate) use order::{Equality, compare, equal, equals};
+pub(crate) use order::{Equality, compare, equals};
 
 use crate::ast::Literal;
 use crate::library::{Cidr, Format, Quantity, Semver, Url};
@@ -222,12 +224,15 @@ impl Map {
                 let CelValue::String(text) = key else { return None };
                 value.as_object()?.get_str(text.as_str()).map(|value| CelValue::from(value.clone()))
             }
-            Self::Made(entries) => {
-                let AsKey::Is(key) = Key::of(key) else { return None };
-                let found = key.with_equals().into_iter().find_map(|key| entries.0.get(&key));
-                found.map(|(_, value)| value.clone())
-            }
+            Self::Made(entries) => Self::at(entries, key).cloned(),
         }
+    }
+
+    /// The value of a key of one that was made, where it is.
+    pub(crate) fn at<'e>(entries: &'e Entries, key: &CelValue) -> Option<&'e CelValue> {
+        let AsKey::Is(key) = Key::of(key) else { return None };
+        let found = key.with_equals().into_iter().find_map(|key| entries.0.get(&key));
+        found.map(|(_, value)| value)
     }
 
     /// The first entry.

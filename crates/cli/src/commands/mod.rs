@@ -11,6 +11,7 @@ mod evaluation;
 mod excluded;
 mod expand;
 mod explain;
+mod fates;
 mod fixing;
 mod fmt;
 mod generate;

@@ -7,24 +7,29 @@
 //! Nothing but steps and memory ends an evaluation here, so that a mutant has the same fate on any machine. A text
 //! that several templates have, such as a library, is mutated once, and all of their suites are asked.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use portcullis::{
-    ConstraintTemplate, Decision, EnforcementPoint, Engine, EngineChoice, Mutant, PolicySet, PolicySettings,
-    Questions, Resource, Severity,
+    ConstraintTemplate, Decision, EnforcementPoint, Engine, EngineChoice, Error, Mutant, PolicySet,
+    PolicySettings, Questions, Resource, Severity,
 };
 use portcullis_providers::Answering;
+use portcullis_report::count;
 use portcullis_report::verify::{MutationResult, Status, Survivor};
 use portcullis_suite::{Case, Test};
 use rayon::prelude::*;
 
 use super::evaluation::Evaluating;
+use super::fates::{Fate, Judged, List, NotRun, accepted};
 use super::verify::{Compiled, Files, Reviewed, check, engine_of, review_of};
 
-/// The tests whose templates are mutated.
+/// The tests whose templates are mutated, and what suites list of the mutants.
 #[derive(Default)]
-pub struct Specimens(Mutex<Vec<Specimen>>);
+pub struct Specimens {
+    tests: Mutex<Vec<Specimen>>,
+    lists: Mutex<Vec<List>>,
+}
 
 /// A test that passes, with all that it takes to run it again.
 struct Specimen {
@@ -40,17 +45,15 @@ struct Asked {
     case: Case,
     reviewed: Reviewed,
     /// What is said without a mutant.
-    said: Vec<String>,
+    said: Vec<Said>,
 }
 
-/// What comes of a mutant.
-enum Fate {
-    Killed,
-    /// Cases say something else than before, but as often.
-    Messages,
-    Refused,
-    /// With a case that comes to something else, if there is one.
-    Survived(Option<String>),
+/// One thing that is said of an object. Only errors and the number of all are verdicts.
+#[derive(PartialEq)]
+struct Said {
+    is_error: bool,
+    message: String,
+    details: serde_json::Value,
 }
 
 impl Specimens {
@@ -86,37 +89,55 @@ impl Specimens {
             engine,
             cases: asked.collect(),
         };
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).push(specimen);
+        self.tests.lock().unwrap_or_else(PoisonError::into_inner).push(specimen);
     }
 
-    /// Runs all cases against all mutants.
-    pub fn run(self, evaluating: &Evaluating, least: Option<f64>) -> MutationResult {
-        let mut specimens = self.0.into_inner().unwrap_or_else(PoisonError::into_inner);
+    /// Keeps what a file lists.
+    pub fn list(&self, list: List) {
+        self.lists.lock().unwrap_or_else(PoisonError::into_inner).push(list);
+    }
+
+    /// Runs all cases against all mutants. Errors are those of entries in lists, each with its place.
+    pub fn run(self, evaluating: &Evaluating, least: Option<f64>) -> (MutationResult, Vec<Error>) {
+        let mut specimens = self.tests.into_inner().unwrap_or_else(PoisonError::into_inner);
+        let mut lists = self.lists.into_inner().unwrap_or_else(PoisonError::into_inner);
         // They came in the order of threads.
         specimens.sort_by(|a, b| a.test.location.cmp(&b.test.location));
+        lists.sort_by(|a, b| a.file.cmp(&b.file));
         let texts = Texts::of(&specimens);
         let mutants = texts.mutants(&specimens);
         let fates: Vec<Fate> = mutants
             .par_iter()
             .map(|(text, mutant)| fate(&texts, text, mutant, &specimens, evaluating))
             .collect();
-        let mut result = MutationResult { killed: 0, messages: 0, refused: 0, survivors: Vec::new(), least };
-        for ((text, mutant), fate) in mutants.iter().zip(fates) {
-            match fate {
+        let judged = mutants.iter().zip(fates).map(|((text, mutant), fate)| Judged {
+            change: mutant.to_string(),
+            rule: mutant.rule(),
+            files: texts.files(text, &specimens),
+            fate,
+        });
+        let judged: Vec<Judged<'_>> = judged.collect();
+        let (accepted, errors) = accepted(&lists, &judged, &not_run(&specimens));
+        let mut result =
+            MutationResult { killed: 0, said: 0, accepted: 0, refused: 0, survivors: Vec::new(), least };
+        for (number, ((text, mutant), one)) in mutants.iter().zip(judged).enumerate() {
+            match one.fate {
                 Fate::Killed => result.killed += 1,
-                Fate::Messages => result.messages += 1,
+                Fate::Said => result.said += 1,
                 Fate::Refused => result.refused += 1,
+                Fate::Survived(_) if accepted.contains(&number) => result.accepted += 1,
                 Fate::Survived(nearly) => result.survivors.push(Survivor {
                     location: mutant.location().clone(),
                     kind: mutant.kind().as_str(),
-                    what: mutant.to_string(),
+                    what: one.change,
+                    rule: mutant.rule().clone(),
                     copies: texts.copies(text),
                     nearly,
                 }),
             }
         }
         result.survivors.sort_by(|a, b| (&a.location, a.kind, &a.what).cmp(&(&b.location, b.kind, &b.what)));
-        result
+        (result, errors)
     }
 }
 
@@ -148,10 +169,34 @@ impl Texts {
         all
     }
 
+    /// The files of the suites that test templates with a text.
+    fn files<'s>(&self, text: &str, specimens: &'s [Specimen]) -> BTreeSet<&'s str> {
+        let users = self.0.get(text).into_iter().flatten();
+        let tests = users.filter_map(|(specimen, _)| Some(&specimens.get(*specimen)?.test));
+        tests.map(|test| &**test.location.file()).collect()
+    }
+
     /// In how many templates a text stands beside the first.
     fn copies(&self, text: &str) -> usize {
         self.0.get(text).map_or(0, |users| users.len().saturating_sub(1))
     }
+}
+
+/// The rules of the programs that are not run, of templates in both languages.
+fn not_run(specimens: &[Specimen]) -> NotRun<'_> {
+    let mut rules = NotRun::new();
+    for specimen in specimens {
+        let engines: Vec<Engine> = specimen.template.program_texts().map(|(engine, _)| engine).collect();
+        if engines.iter().all(|engine| *engine == specimen.engine) {
+            continue;
+        }
+        let mutants = engines.iter().zip(specimen.template.mutants());
+        for (_, mutants) in mutants.filter(|(engine, _)| **engine != specimen.engine) {
+            let file = &**specimen.test.location.file();
+            rules.extend(mutants.iter().map(|mutant| (file, mutant.rule().clone())));
+        }
+    }
+    rules
 }
 
 fn fate(texts: &Texts, text: &str, mutant: &Mutant, specimens: &[Specimen], evaluating: &Evaluating) -> Fate {
@@ -174,18 +219,18 @@ fn fate(texts: &Texts, text: &str, mutant: &Mutant, specimens: &[Specimen], eval
             if !holds {
                 return Fate::Killed;
             }
-            worst = match worst {
-                Fate::Survived(None) if said.len() != asked.said.len() => {
-                    let (name, case) = (&specimen.test.name, &asked.case.name);
-                    let (now, before) = (said.len(), asked.said.len());
-                    Fate::Survived(Some(format!(
-                        "`{name}//{case}` comes to {now} violations instead of {before}, which it does not assert"
-                    )))
-                }
-                Fate::Survived(None) if said != asked.said => Fate::Messages,
-                Fate::Messages if said.len() != asked.said.len() => Fate::Survived(None),
-                worst => worst,
-            };
+            if matches!(worst, Fate::Survived(Some(_))) {
+                continue;
+            }
+            let (now, before) = (verdict(&said), verdict(&asked.said));
+            if now != before {
+                let (name, case) = (&specimen.test.name, &asked.case.name);
+                worst = Fate::Survived(Some(format!(
+                    "`{name}//{case}` comes to {now} instead of {before}, which it does not assert"
+                )));
+            } else if said != asked.said {
+                worst = Fate::Said;
+            }
         }
     }
     worst
@@ -197,11 +242,25 @@ fn said(
     reviewed: &Reviewed,
     case: &Case,
     evaluating: &Evaluating,
-) -> (bool, Vec<String>) {
+) -> (bool, Vec<Said>) {
     let world = evaluating.untimed(&reviewed.inventory).with_answers(&reviewed.answers);
     let outcome =
         policies.review_with(&reviewed.review, &reviewed.implied, &world, EnforcementPoint::CommandLine);
     let decision = Decision::from(&outcome);
     let holds = case.assertions.iter().all(|assertion| check(assertion, &decision).is_none());
-    (holds, decision.findings.iter().map(|finding| finding.message.to_owned()).collect())
+    let said = decision.findings.iter().map(|finding| Said {
+        is_error: finding.is_error(),
+        message: finding.message.to_owned(),
+        details: finding.details(),
+    });
+    (holds, said.collect())
+}
+
+/// `2 violations`, and how many of them are evaluations that failed.
+fn verdict(said: &[Said]) -> String {
+    let violations = count(said.len(), "violation", "violations");
+    match said.iter().filter(|one| one.is_error).count() {
+        0 => violations,
+        errors => format!("{violations} ({})", count(errors, "error", "errors")),
+    }
 }

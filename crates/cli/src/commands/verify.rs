@@ -26,6 +26,7 @@ use rayon::prelude::*;
 
 use crate::args::{Selection, VerifyArgs};
 use crate::commands::evaluation::Evaluating;
+use crate::commands::fates::List;
 use crate::commands::mutants::Specimens;
 use crate::commands::mutating::{Admission, Outside};
 use crate::commands::rego_tests;
@@ -73,7 +74,20 @@ pub fn run(args: &VerifyArgs) -> anyhow::Result<ExitStatus> {
     if let Err(error) = args.providers.finish(&answering) {
         problems.push(Error::new(ErrorKind::Unreadable, error));
     }
-    let mutation = specimens.map(|specimens| specimens.run(&evaluating, args.mutants.mutate_min));
+    let mutation = specimens.map(|specimens| {
+        let (result, errors) = specimens.run(&evaluating, args.mutants.mutate_min);
+        for error in errors {
+            let file = error.location().map(|location| &**location.file());
+            match suites.iter_mut().find(|suite| Some(&*suite.name) == file) {
+                Some(suite) => {
+                    suite.problems.push(Problem::from(&error));
+                    suite.status = Status::Broken;
+                }
+                None => problems.push(error),
+            }
+        }
+        result
+    });
     let tested = rego_tests::run(args, &evaluating);
     problems.extend(tested.problems);
     suites.extend(tested.suites);
@@ -300,6 +314,14 @@ impl Runner<'_> {
             false => Status::Skipped,
         };
         let status = tests.iter().map(|test| test.status).fold(own, Status::max);
+        if let Some(specimens) = self.specimens {
+            let has_passed = |test: &TestResult| {
+                test.status == Status::Passed && test.parts.iter().all(|case| case.status == Status::Passed)
+            };
+            let is_whole = self.selection.is_none() && own != Status::Broken && tests.iter().all(has_passed);
+            let entries = suites.iter().flat_map(|suite| &suite.equivalent_mutants).cloned().collect();
+            specimens.list(List { file: file.name.as_str().into(), entries, is_whole });
+        }
         let problems = Problem::all(&problems);
         Some(SuiteResult { status, elapsed: started.elapsed(), problems, parts: tests, ..suite() })
     }

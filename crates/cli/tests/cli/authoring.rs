@@ -136,6 +136,221 @@ fn cases_for_what_is_not_noticed_kill_the_mutants() {
     assert!(run.stdout.contains("17 mutants: 17 noticed (100.0 %), 0 not"), "{}", run.stdout);
 }
 
+/// A copy of the policy with the image tags, whose suite has more fields.
+fn with_list(list: &str) -> tempfile::TempDir {
+    let folder = tempfile::tempdir().unwrap();
+    let from = testdata().join("../authoring/policy");
+    std::fs::create_dir(folder.path().join("samples")).unwrap();
+    for file in ["template.yaml", "constraint.yaml", "samples/fixed.yaml", "samples/latest.yaml"] {
+        std::fs::copy(from.join(file), folder.path().join(file)).unwrap();
+    }
+    let suite = std::fs::read_to_string(from.join("suite.yaml")).unwrap();
+    std::fs::write(folder.path().join("suite.yaml"), format!("{suite}{list}")).unwrap();
+    folder
+}
+
+/// All mutants of the policy that no case notices.
+const ALL_LISTED: &str = "equivalentMutants:
+- {rule: exempt, reason: any number of a whole rule}
+- {rule: containers, change: '`containers[container]` never holds', reason: one of several}
+- {rule: violation, change: without `not exempt(container.image)`, count: 2, reason: the same at two places}
+- {rule: violation, change: '`not exempt(container.image)` negated', reason: one}
+- {rule: violation, change: '`violation[{\"msg\": msg}]` never holds', reason: another one}
+";
+
+#[test]
+fn mutants_that_suites_list_are_accepted() {
+    let folder = with_list(ALL_LISTED);
+    let run = run_in(folder.path(), &["verify", ".", "--mutate"]).exits_with(0);
+    assert!(
+        run.stdout
+            .contains("11 mutants: 11 noticed (100.0 %), 0 not; 6 more are accepted; 1 does not compile"),
+        "{}",
+        run.shown()
+    );
+    let Run { stdout, .. } = run_in(folder.path(), &["verify", ".", "--mutate", "-o", "json"]).exits_with(0);
+    let found: serde_json::Value = serde_json::from_str(&stdout).unwrap();
+    let mutation = &found["mutation"];
+    assert_eq!((&mutation["accepted"], &mutation["survived"]), (&6.into(), &0.into()));
+    // Without mutants the list is read only.
+    run_in(folder.path(), &["verify", "."]).exits_with(0);
+}
+
+/// Whatever an entry says that is not so is an error where it stands.
+#[test]
+fn entries_that_fit_no_mutant_are_errors() {
+    let folder = with_list(
+        "equivalentMutants:
+- {rule: exempt, count: 2, reason: there is one}
+- {rule: exempted, reason: there is no such rule}
+- {rule: exempt, change: without `true`, reason: nothing of it is so}
+- {rule: violation, change: without `not exempt(container.image)`, reason: there are two}
+- {rule: violation, change: '`!=` for `==`', reason: cases notice it}
+- {rule: exempt, change: '`startswith(image, input.parameters.exempt[_])` negated', reason: it does not compile}
+",
+    );
+    let run = run_in(folder.path(), &["verify", ".", "--mutate"]).exits_with(2);
+    insta::assert_snapshot!(super::without_times(&run.shown()));
+    // Of a part of the cases more mutants survive, which says nothing of the list.
+    let args = ["verify", ".", "--mutate", "--run", "a fixed tag"];
+    let run = run_in(folder.path(), &args).exits_with(1);
+    assert!(!run.stdout.contains("equivalent mutant"), "{}", run.stdout);
+}
+
+#[test]
+fn what_is_wrong_with_entries_is_told_without_mutants() {
+    let folder = with_list(
+        "equivalentMutants:
+- {change: without `x`, rule: violation}
+- {change: without `x`, reason: no rule}
+- {change: 7, rule: '', count: 0, reason: ' '}
+- {rule: exempt, cuont: 2, reason: a field that there is not}
+- {rule: containers, reason: once}
+- {rule: containers, reason: twice}
+- a text
+",
+    );
+    let run = run_in(folder.path(), &["verify", "."]).exits_with(2);
+    insta::assert_snapshot!(super::without_times(&run.shown()));
+    let entries = "- {rule: exempt, reason: too many}\n".repeat(1001);
+    let folder = with_list(&format!("equivalentMutants:\n{entries}"));
+    let run = run_in(folder.path(), &["verify", "."]).exits_with(2);
+    assert!(run.stdout.contains("expected at most 1000 entries, found 1001"), "{}", run.stdout);
+    let long = "x".repeat(4097);
+    let folder = with_list(&format!("equivalentMutants:\n- {{rule: exempt, reason: {long}}}\n"));
+    let run = run_in(folder.path(), &["verify", "."]).exits_with(2);
+    assert!(run.stdout.contains("expected at most 4096 bytes, found 4097"), "{}", run.stdout);
+}
+
+/// What a case shows to be another verdict is not the same, whether it is asserted or not.
+#[test]
+fn other_verdicts_are_not_accepted_and_other_details_are_no_survivors() {
+    let folder = tempfile::tempdir().unwrap();
+    let write = |name: &str, text: &str| std::fs::write(folder.path().join(name), text).unwrap();
+    write(
+        "template.yaml",
+        "apiVersion: templates.gatekeeper.sh/v1
+kind: ConstraintTemplate
+metadata: {name: twice}
+spec:
+  crd: {spec: {names: {kind: Twice}}}
+  targets:
+  - target: admission.k8s.gatekeeper.sh
+    rego: |
+      package twice
+
+      violation[{\"msg\": \"refused\", \"details\": {\"path\": path}}] {
+        path := where[_]
+      }
+
+      where[[\"kind\"]] { input.review.object.kind == \"Pod\" }
+
+      where[[\"apiVersion\"]] { input.review.object.kind == \"Pod\" }
+",
+    );
+    write(
+        "constraint.yaml",
+        "apiVersion: constraints.gatekeeper.sh/v1beta1\nkind: Twice\nmetadata: {name: twice}\n",
+    );
+    write("pod.yaml", "apiVersion: v1\nkind: Pod\nmetadata: {name: web, namespace: shop}\n");
+    let suite = "apiVersion: test.gatekeeper.sh/v1alpha1
+kind: Suite
+equivalentMutants:
+- {rule: where, change: '`where[[\"kind\"]]` never holds', reason: it is not so}
+tests:
+- name: twice
+  template: template.yaml
+  constraint: constraint.yaml
+  cases:
+  - {name: pod, object: pod.yaml, assertions: [{violations: yes}]}
+";
+    write("suite.yaml", suite);
+    let run = run_in(folder.path(), &["verify", ".", "--mutate"]).exits_with(2);
+    insta::assert_snapshot!(super::without_times(&run.shown()));
+}
+
+/// Nothing is known of what the other language of a template says.
+#[test]
+fn entries_for_the_language_that_is_not_run_are_not_judged() {
+    let folder = tempfile::tempdir().unwrap();
+    let write = |name: &str, text: &str| std::fs::write(folder.path().join(name), text).unwrap();
+    write(
+        "template.yaml",
+        "apiVersion: templates.gatekeeper.sh/v1
+kind: ConstraintTemplate
+metadata: {name: noteams}
+spec:
+  crd: {spec: {names: {kind: NoTeams}}}
+  targets:
+  - target: admission.k8s.gatekeeper.sh
+    code:
+    - engine: K8sNativeValidation
+      source:
+        variables: [{name: named, expression: 'true'}]
+        validations: [{expression: 'false && variables.named', message: refused}]
+    - engine: Rego
+      source:
+        rego: |
+          package noteams
+
+          violation[{\"msg\": \"refused\"}] { always }
+
+          always { input.review.object.kind == \"Pod\" }
+",
+    );
+    write(
+        "constraint.yaml",
+        "apiVersion: constraints.gatekeeper.sh/v1beta1\nkind: NoTeams\nmetadata: {name: noteams}\n",
+    );
+    write("pod.yaml", "apiVersion: v1\nkind: Pod\nmetadata: {name: web, namespace: shop}\n");
+    write(
+        "suite.yaml",
+        "apiVersion: test.gatekeeper.sh/v1alpha1
+kind: Suite
+equivalentMutants:
+- {rule: variables.named, reason: nobody reads it}
+- {rule: violation, reason: only pods are judged}
+- {rule: always, reason: only pods are judged}
+- {rule: variables.other, reason: there is none}
+tests:
+- name: pods
+  template: template.yaml
+  constraint: constraint.yaml
+  cases:
+  - {name: pod, object: pod.yaml, assertions: [{violations: yes}]}
+",
+    );
+    let with = |flag| {
+        let run = run_in(folder.path(), &["verify", ".", "--mutate", flag]).exits_with(2);
+        assert_eq!(run.stdout.matches("this equivalent mutant").count(), 1, "{}", run.stdout);
+        assert!(run.stdout.contains("no rule `variables.other`"), "{}", run.stdout);
+        assert!(run.stdout.contains("more are accepted") || run.stdout.contains("more is accepted"));
+    };
+    with("--enable-k8s-native-validation=true");
+    with("--enable-k8s-native-validation=false");
+}
+
+/// Policies that leave no mutant of themselves and of their libraries to others. All of them take a minute and a half
+/// in a debug build: `portcullis verify policies/... --mutate`.
+const WHOLE: [&str; 3] = [
+    "policies/general/container-limits",
+    "policies/general/trusted-registries",
+    "policies/tenancy/tenant-runtime-class",
+];
+
+/// The lists of our own policies say what is so, and all of it.
+#[test]
+fn no_mutant_of_our_policies_survives_unlisted() {
+    let root = testdata().join("../..");
+    let run =
+        run_in(&root, &[&["verify", "--mutate", "-o", "json"], WHOLE.as_slice()].concat()).exits_with(0);
+    let found: serde_json::Value = serde_json::from_str(&run.stdout).unwrap();
+    let mutation = &found["mutation"];
+    let number = |name: &str| mutation[name].as_u64().unwrap();
+    assert_eq!((number("survived"), mutation["percent"].as_f64()), (0, Some(100.0)));
+    assert!(number("accepted") > 10 && number("killed") > 300, "{mutation}");
+}
+
 #[test]
 fn mutants_do_not_depend_on_the_number_of_threads() {
     let root = testdata().join("../..");

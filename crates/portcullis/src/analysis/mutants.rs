@@ -17,6 +17,7 @@ use portcullis_rego_syntax::visit::{Visitor, walk_expr, walk_module, walk_rule, 
 
 use super::{locate, parsed};
 use crate::api::ConstraintTemplate;
+use crate::api::cel::CelSource;
 use crate::api::template::{Engine, EngineSource, Text};
 use crate::source::Location;
 
@@ -25,6 +26,7 @@ use crate::source::Location;
 pub struct Mutant {
     location: Location,
     kind: MutantKind,
+    rule: Arc<str>,
     /// The text that is changed.
     of: Arc<str>,
     range: Range<usize>,
@@ -74,6 +76,13 @@ impl Mutant {
     pub const fn kind(&self) -> MutantKind {
         self.kind
     }
+
+    /// Whose text is changed: the name of a rule or function in Rego, and in CEL `variables.NAME`,
+    /// `matchConditions.NAME` or `validations[N]`. With the change it names a mutant also where lines have moved.
+    #[must_use]
+    pub const fn rule(&self) -> &Arc<str> {
+        &self.rule
+    }
 }
 
 /// As a sentence says it: ``without `not exempt(c)` ``.
@@ -104,11 +113,14 @@ impl ConstraintTemplate {
     pub fn mutants(&self) -> Vec<Vec<Mutant>> {
         let mut all = Vec::new();
         for source in &self.engines {
-            for text in texts(source) {
-                let mut changes = match source {
-                    EngineSource::Rego(_) => rego(text),
-                    EngineSource::Cel(_) => cel(text),
-                };
+            let changes: Vec<(&Text, Vec<Change>)> = match source {
+                EngineSource::Rego(_) => texts(source).into_iter().map(|text| (text, rego(text))).collect(),
+                EngineSource::Cel(of) => {
+                    let named = texts(source).into_iter().zip(names(of));
+                    named.map(|(text, name)| (text, cel(text, &name))).collect()
+                }
+            };
+            for (text, mut changes) in changes {
                 changes.sort_by(|a, b| {
                     (a.range.start, a.range.end, a.kind, &a.by).cmp(&(
                         b.range.start,
@@ -118,12 +130,12 @@ impl ConstraintTemplate {
                     ))
                 });
                 let mutant = |change: Change| {
-                    let Change { range, kind, by, was } = change;
+                    let Change { kind, rule, range, by, was } = change;
                     let span =
                         Span { start: u32::try_from(was.start).ok()?, end: u32::try_from(was.end).ok()? };
                     let location = locate(&self.document, text, span)?;
                     let was = shown(text.text.get(was)?);
-                    Some(Mutant { location, kind, of: text.text.clone(), range, by, was })
+                    Some(Mutant { location, kind, rule, of: text.text.clone(), range, by, was })
                 };
                 all.push(changes.into_iter().filter_map(mutant).collect());
             }
@@ -177,6 +189,15 @@ fn texts_mut(source: &mut EngineSource) -> Vec<&mut Text> {
     }
 }
 
+/// What the texts of CEL are called, in the order of [`texts`].
+fn names(source: &CelSource) -> impl Iterator<Item = Arc<str>> {
+    let variables = source.variables.iter().map(|named| format!("variables.{}", named.name).into());
+    let conditions =
+        source.match_conditions.iter().map(|named| format!("matchConditions.{}", named.name).into());
+    let validations = (0..source.validations.len()).map(|number| format!("validations[{number}]").into());
+    variables.chain(conditions).chain(validations)
+}
+
 /// The beginning of a text in one line.
 fn shown(text: &str) -> String {
     const SHOWN: usize = 80;
@@ -190,6 +211,8 @@ fn shown(text: &str) -> String {
 /// A change of a text.
 struct Change {
     kind: MutantKind,
+    /// Whose text it is: see [`Mutant::rule`].
+    rule: Arc<str>,
     /// What is replaced.
     range: Range<usize>,
     by: String,
@@ -202,17 +225,17 @@ const fn range(span: Span) -> Range<usize> {
 }
 
 /// An expression in CEL: without it, negated, and with other operators and constants.
-fn cel(text: &Text) -> Vec<Change> {
+fn cel(text: &Text, name: &Arc<str>) -> Vec<Change> {
+    let of =
+        |kind, range: Range<usize>, by| Change { kind, rule: name.clone(), was: range.clone(), range, by };
     let all = 0..text.text.len();
     let whole = [
-        Change { kind: MutantKind::Deleted, range: all.clone(), by: "true".to_owned(), was: all.clone() },
-        Change { kind: MutantKind::Negated, range: all.clone(), by: format!("!({})", text.text), was: all },
+        of(MutantKind::Deleted, all.clone(), "true".to_owned()),
+        of(MutantKind::Negated, all, format!("!({})", text.text)),
     ];
-    let parts = portcullis_cel::changes(&text.text).into_iter().map(|change| Change {
-        kind: if change.is_constant { MutantKind::Constant } else { MutantKind::Operator },
-        range: change.range.clone(),
-        by: change.by,
-        was: change.range,
+    let parts = portcullis_cel::changes(&text.text).into_iter().map(|change| {
+        let kind = if change.is_constant { MutantKind::Constant } else { MutantKind::Operator };
+        of(kind, change.range, change.by)
     });
     whole.into_iter().chain(parts).collect()
 }
@@ -222,7 +245,8 @@ fn rego(text: &Text) -> Vec<Change> {
     let Some(module) = modules.first().filter(|parsed| parsed.diagnostics.is_empty()) else {
         return Vec::new();
     };
-    let mut finder = Finder { text: &text.text, messages: BTreeSet::new(), found: Vec::new() };
+    let mut finder =
+        Finder { text: &text.text, rule: Arc::default(), messages: BTreeSet::new(), found: Vec::new() };
     walk_module(&mut finder, &module.module);
     finder.found
 }
@@ -230,6 +254,8 @@ fn rego(text: &Text) -> Vec<Change> {
 /// Finds what can be changed.
 struct Finder<'m> {
     text: &'m str,
+    /// The name of the rule at hand.
+    rule: Arc<str>,
     /// The variables that the head of the rule at hand is made of, if it is of a violation: what they are given
     /// is what is said, and not whether.
     messages: BTreeSet<&'m str>,
@@ -238,7 +264,7 @@ struct Finder<'m> {
 
 impl Finder<'_> {
     fn add(&mut self, kind: MutantKind, range: Range<usize>, by: impl Into<String>, was: Range<usize>) {
-        self.found.push(Change { kind, range, by: by.into(), was });
+        self.found.push(Change { kind, rule: self.rule.clone(), range, by: by.into(), was });
     }
 
     /// That a body never holds.
@@ -330,6 +356,7 @@ const fn beside(op: BinaryOp) -> Option<BinaryOp> {
 impl<'m> Visitor<'m> for Finder<'m> {
     fn visit_rule(&mut self, rule: &'m Rule) {
         self.messages.clear();
+        self.rule = rule.name().into();
         if let Some(key) = rule.head.key.as_ref().filter(|_| rule.name() == "violation") {
             let mut names = VarNames(&mut self.messages);
             names.visit_expr(key);

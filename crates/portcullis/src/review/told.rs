@@ -43,7 +43,8 @@ impl WhyRule {
 }
 
 fn place(location: Option<&Location>) -> Json {
-    location.map_or(Json::Null, |at| json!({ "file": &**at.file(), "line": at.line(), "column": at.column() }))
+    location
+        .map_or(Json::Null, |at| json!({ "file": &**at.file(), "line": at.line(), "column": at.column() }))
 }
 
 fn condition(of: &WhyCondition) -> Json {

@@ -68,9 +68,10 @@ fn write_mutation(mutation: &MutationResult, out: &mut dyn Write) -> io::Result<
         let place = survivor.location.to_string();
         writeln!(
             out,
-            "mutant\t{}: {}: no case notices{copies}",
+            "mutant\t{}: {} in `{}`: no case notices{copies}",
             escape::line(&place),
-            escape::line(&survivor.what)
+            escape::line(&survivor.what),
+            escape::line(&survivor.rule)
         )?;
         if let Some(nearly) = &survivor.nearly {
             writeln!(out, "\t{DIM}{}{DIM:#}", escape::line(nearly))?;

@@ -26,7 +26,8 @@ struct Mutation<'a> {
     mutants: usize,
     killed: usize,
     survived: usize,
-    messages: usize,
+    accepted: usize,
+    said: usize,
     refused: usize,
     survivors: Vec<SurvivorItem<'a>>,
 }
@@ -35,6 +36,7 @@ struct Mutation<'a> {
 struct SurvivorItem<'a> {
     kind: &'static str,
     change: &'a str,
+    rule: &'a str,
     copies: usize,
     #[serde(skip_serializing_if = "Option::is_none")]
     nearly: Option<&'a str>,
@@ -131,6 +133,7 @@ fn mutation(result: &MutationResult) -> Mutation<'_> {
     let survivors = result.survivors.iter().map(|survivor| SurvivorItem {
         kind: survivor.kind,
         change: &survivor.what,
+        rule: &survivor.rule,
         copies: survivor.copies,
         nearly: survivor.nearly.as_deref(),
         location: Start::at(&survivor.location),
@@ -141,7 +144,8 @@ fn mutation(result: &MutationResult) -> Mutation<'_> {
         mutants: result.mutants(),
         killed: result.killed,
         survived: result.survivors.len(),
-        messages: result.messages,
+        accepted: result.accepted,
+        said: result.said,
         refused: result.refused,
         survivors: survivors.collect(),
     }

@@ -7,7 +7,7 @@ use std::time::Duration;
 use quick_junit::{NonSuccessKind, Report, TestCase, TestCaseStatus, TestSuite};
 
 use super::serialize;
-use crate::verify::{Failure, Ran, Status, TestResult, VerifyReport};
+use crate::verify::{Failure, Ran, Status, Survivor, TestResult, VerifyReport};
 
 /// Writes all suites.
 pub(super) fn write(verified: &VerifyReport, out: &mut dyn Write) -> io::Result<()> {
@@ -57,7 +57,8 @@ pub(super) fn write(verified: &VerifyReport, out: &mut dyn Write) -> io::Result<
         };
         let mut item = TestSuite::new("mutants");
         let mut case = test_case("mutants", "changes that cases notice", status, Duration::ZERO);
-        let survivors = mutation.survivors.iter().map(|one| format!("{}: {}\n", one.location, one.what));
+        let survivor = |one: &Survivor| format!("{}: {} in `{}`\n", one.location, one.what, one.rule);
+        let survivors = mutation.survivors.iter().map(survivor);
         case.set_system_out(survivors.chain([mutation.line()]).collect::<String>());
         item.add_test_case(case);
         report.add_test_suite(item);

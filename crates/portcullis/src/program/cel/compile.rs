@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use portcullis_cel::{Environment, Type};
+use portcullis_cel::{CelValue, Environment, Type};
 use portcullis_rego_syntax::Span;
 
 use super::kept::{Lasts, Reads};
@@ -177,7 +177,7 @@ impl<'d> Compiler<'d> {
             operations: source.expressions().count(),
             numbers: sound(known),
             variables,
-            variables_type: VARIABLES.into(),
+            variables_object: CelValue::Object(VARIABLES.into()),
             match_conditions,
             validations,
             failure_policy: source.failure_policy,
@@ -230,9 +230,13 @@ impl<'d> Compiler<'d> {
             let reads = self.reads_of(&program);
             let (nesting, levels) = self.depth(&program);
             let bases = reads.iter().map(|(base, _)| base.as_str()).collect();
-            let read = Reads { variables: read_variables(&program).collect(), bases };
+            let is_of_constraint = program.reads().iter().any(|read| read.variable == PARAMS);
+            let variables: Vec<Option<String>> = read_variables(&program).collect();
+            let number = |name: &Option<String>| self.known.get(name.as_deref()?).copied().flatten();
+            let needs = variables.iter().filter_map(number).collect();
+            let read = Reads { variables, is_of_constraint, bases };
             let lasts = Lasts::of(text, &read, &self.variables, &self.known);
-            self.variables.push(Variable { name, program, nesting, levels, reads, lasts });
+            self.variables.push(Variable { name, program, nesting, levels, reads, lasts, needs });
         }
     }
 

@@ -1,6 +1,6 @@
 //! Evaluating: match conditions, validations and messages, each within a budget.
 
-use std::cell::{Cell, RefCell};
+use std::cell::{Cell, OnceCell, RefCell};
 use std::collections::BTreeSet;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
@@ -10,6 +10,8 @@ use portcullis_rego_syntax::Span;
 use portcullis_value::{
     AccessAnswer, AccessQuestion, Answers, Budget, LimitKind, Limits, Question, Questions, Watch,
 };
+
+use smallvec::SmallVec;
 
 use super::super::coverage::{CoveredKind, CoveredPlace, PolicyCoverage};
 use super::kept::{Kept, Lasts, Made, OfReview};
@@ -126,17 +128,19 @@ impl CelProgram {
         cost: &Cell<u64>,
         said: &dyn Fn(&Expression, &Answer),
     ) -> Result<Vec<RawViolation>, EvaluationError> {
-        let mut phase = Phase::of_conditions(self, seen, tank);
         let mut failed = Vec::new();
         let mut passes = true;
-        for condition in &self.match_conditions {
-            let answer = phase.evaluate(condition, cost)?;
-            said(condition, &answer);
-            match answer {
-                Answer::Value(value) => passes &= value.as_bool() == Some(true),
-                Answer::Error(error) => failed.push(error),
-                Answer::Unknown(error) => return Err(error),
-                Answer::OutOfBudget => return self.unknown(vec![EvaluationError::new(OUT_OF_BUDGET)]),
+        if !self.match_conditions.is_empty() {
+            let mut phase = Phase::of_conditions(self, seen, tank);
+            for condition in &self.match_conditions {
+                let answer = phase.evaluate(condition, cost)?;
+                said(condition, &answer);
+                match answer {
+                    Answer::Value(value) => passes &= value.as_bool() == Some(true),
+                    Answer::Error(error) => failed.push(error),
+                    Answer::Unknown(error) => return Err(error),
+                    Answer::OutOfBudget => return self.unknown(vec![EvaluationError::new(OUT_OF_BUDGET)]),
+                }
             }
         }
         if !passes {
@@ -401,7 +405,7 @@ impl<'a> Phase<'a> {
     }
 
     fn of(program: &'a CelProgram, seen: &'a Seen, tank: &'a Tank<'a>, which: Which, left: u64) -> Self {
-        let values = program.variables.iter().map(|_| None).collect();
+        let values = program.variables.iter().map(|_| OnceCell::new()).collect();
         // Those of the phase before are gone.
         tank.memory.set(0);
         let scope = Scope {
@@ -409,11 +413,13 @@ impl<'a> Phase<'a> {
             seen,
             tank,
             which,
-            values: RefCell::new(values),
+            values,
             known: Cell::new(program.variables.len()),
             cost: Cell::new(0),
             needs: RefCell::default(),
             looks: Cell::new(0),
+            authorizer: OnceCell::new(),
+            request_resource: OnceCell::new(),
         };
         Self { scope, left }
     }
@@ -465,6 +471,9 @@ impl<'a> Phase<'a> {
     }
 }
 
+/// What a variable is worth, once it was read.
+type Known = OnceCell<Result<Arc<Made>, EvalError>>;
+
 /// The names of expressions, and what they are worth.
 struct Scope<'a> {
     program: &'a CelProgram,
@@ -472,21 +481,44 @@ struct Scope<'a> {
     tank: &'a Tank<'a>,
     which: Which,
     /// Those of the variables that were read.
-    values: RefCell<Vec<Option<Result<CelValue, EvalError>>>>,
+    values: Box<[Known]>,
     /// How many of the variables may be read: while one is evaluated, those before it, so that it never needs
     /// itself, and no more are inside of each other than was reckoned with.
     known: Cell<usize>,
     /// What they cost, since somebody last asked.
     cost: Cell<u64>,
     /// Which of them were read by what is evaluated now.
-    needs: RefCell<Vec<usize>>,
+    needs: RefCell<SmallVec<[usize; FEW]>>,
     /// How often a watch was looked at for these.
     looks: Cell<u64>,
+    authorizer: OnceCell<CelValue>,
+    request_resource: OnceCell<CelValue>,
 }
 
 impl Scope<'_> {
+    /// The value of a variable; none, if it may not be read yet.
+    fn read(&self, number: usize) -> Result<Option<&CelValue>, EvalError> {
+        let mut needs = self.needs.borrow_mut();
+        // Each is kept once in the end; most are read over and over.
+        if needs.len() > FEW || !needs.contains(&number) {
+            needs.push(number);
+        }
+        drop(needs);
+        let Some(place) = self.values.get(number) else { return Ok(None) };
+        if place.get().is_none() {
+            let Some(variable) = self.program.variables.get(number).filter(|_| number < self.known.get())
+            else {
+                return Ok(None);
+            };
+            let result = self.make(number, variable);
+            // Nobody else was asked for it: none needs itself.
+            let _ = place.set(result);
+        }
+        place.get().map(|known| known.as_ref().map(|made| &made.value).map_err(Clone::clone)).transpose()
+    }
+
     /// The value of a variable that is read for the first time.
-    fn make(&self, number: usize, name: &str, variable: &Variable) -> Result<CelValue, EvalError> {
+    fn make(&self, number: usize, variable: &Variable) -> Result<Arc<Made>, EvalError> {
         let known = self.known.replace(number);
         let needs = self.needs.take();
         let (below, start) = (self.looks.replace(0), self.tank.meter.looks.get());
@@ -498,9 +530,9 @@ impl Scope<'_> {
             Lasts::Evaluation if is_other => Lasts::Never,
             lasts => lasts,
         };
-        let result = match kept.get(number, lasts).and_then(|made| self.take_over(made)) {
-            Some(value) => Ok(value),
-            None => self.make_anew(number, name, variable, start, lasts),
+        let result = match kept.get(self.program, number, lasts).filter(|made| self.is_taken_over(made)) {
+            Some(made) => Ok(made),
+            None => self.make_anew(number, variable, start, lasts),
         };
         self.known.set(known);
         self.needs.replace(needs);
@@ -512,42 +544,43 @@ impl Scope<'_> {
     fn make_anew(
         &self,
         number: usize,
-        name: &str,
         variable: &Variable,
         start: u64,
         lasts: Lasts,
-    ) -> Result<CelValue, EvalError> {
+    ) -> Result<Arc<Made>, EvalError> {
         let (evaluation, steps, memory) = self.tank.evaluate(&variable.program, self);
         self.tank.charge(steps, memory);
         self.cost.set(self.cost.get().saturating_add(evaluation.cost));
         let value = evaluation.result.map_err(|error| EvalError {
             message: match error.kind {
                 EvalErrorKind::Limit(_) => error.message,
-                _ => format!("composited variable \"{name}\" fails to evaluate: {}", error.message),
+                _ => {
+                    format!("composited variable \"{}\" fails to evaluate: {}", variable.name, error.message)
+                }
             },
             ..error
         })?;
-        if lasts != Lasts::Never {
-            let taken = self.tank.meter.looks.get().saturating_sub(start);
-            let mut needs = self.needs.take();
+        let taken = self.tank.meter.looks.get().saturating_sub(start);
+        let mut needs = self.needs.take();
+        if needs.len() > FEW {
             let mut seen = BTreeSet::new();
             needs.retain(|number| seen.insert(*number));
-            let needs = needs.into_iter().filter_map(|number| self.program.variables.get(number));
-            let made = Made {
-                value: value.clone(),
-                cost: evaluation.cost,
-                steps,
-                memory,
-                looks: taken.saturating_sub(self.looks.get()),
-                needs: needs.map(|variable| variable.name.clone()).collect(),
-            };
-            self.tank.kept.keep(number, lasts, made);
         }
-        Ok(value)
+        let name = |number: usize| Some((self.program.variables.get(number)?.name.clone(), number));
+        let made = Arc::new(Made {
+            value,
+            cost: evaluation.cost,
+            steps,
+            memory,
+            looks: taken.saturating_sub(self.looks.get()),
+            needs: needs.into_iter().filter_map(name).collect(),
+        });
+        self.tank.kept.keep(self.program, number, lasts, &made);
+        Ok(made)
     }
 
-    /// What was made before, for the same charge; none, if there is not so much left.
-    fn take_over(&self, made: Made) -> Option<CelValue> {
+    /// Takes over what was made before, for the same charge. It is not, if there is not so much left.
+    fn is_taken_over(&self, made: &Made) -> bool {
         let (limits, meter) = (self.tank.limits(), self.tank.meter);
         let looks = meter.looks.get().saturating_add(made.looks);
         if made.steps > limits.steps
@@ -555,43 +588,54 @@ impl Scope<'_> {
             || looks > meter.most
             || meter.is_out.get()
         {
-            return None;
+            return false;
         }
-        for name in &*made.needs {
-            let read = self.field(VARIABLES, name, None);
+        for (name, number) in &made.needs {
+            // Where another template made it, it may have another number.
+            let is_it = |variable: &Variable| Arc::ptr_eq(&variable.name, name) || variable.name == *name;
+            let (variables, numbers) = (&self.program.variables, &self.program.numbers);
+            let number = if variables.len() == numbers.len() && variables.get(*number).is_some_and(is_it) {
+                Some(*number)
+            } else {
+                numbers.get(name).copied()
+            };
+            let read = number.map_or(Ok(None), |number| self.read(number));
             if matches!(read, Err(EvalError { kind: EvalErrorKind::Limit(_) | EvalErrorKind::Cost, .. })) {
-                return None;
+                return false;
             }
         }
         let looks = meter.looks.get().saturating_add(made.looks);
         if looks > meter.most || meter.is_out.get() {
-            return None;
+            return false;
         }
         meter.looks.set(looks);
         self.tank.charge(made.steps, made.memory);
         self.cost.set(self.cost.get().saturating_add(made.cost));
-        Some(made.value)
+        true
     }
 }
 
 impl Activation for Scope<'_> {
-    fn variable(&self, name: &str) -> Option<CelValue> {
+    fn variable(&self, name: &str) -> Option<&CelValue> {
         Some(match name {
-            "object" => self.seen.object.clone(),
-            "oldObject" => self.seen.old_object.clone(),
-            "request" => self.seen.request.clone(),
-            "namespaceObject" if self.which == Which::Conditions => CelValue::Null,
-            "namespaceObject" => self.seen.namespace.clone(),
-            "variables" => CelValue::Object(self.program.variables_type.clone()),
+            "object" => &self.seen.object,
+            "oldObject" => &self.seen.old_object,
+            "request" => &self.seen.request,
+            "namespaceObject" if self.which == Which::Conditions => &CelValue::Null,
+            "namespaceObject" => &self.seen.namespace,
+            "variables" => &self.program.variables_object,
             // In templates, only variables were compiled with this name.
-            PARAMS => self.seen.constraint.clone(),
-            AUTHORIZER => CelValue::Rights(Arc::new(self.seen.authorizer())),
-            REQUEST_RESOURCE => CelValue::Rights(Arc::new(self.seen.request_resource())),
+            PARAMS => &self.seen.constraint,
+            AUTHORIZER => self.authorizer.get_or_init(|| CelValue::Rights(Arc::new(self.seen.authorizer()))),
+            REQUEST_RESOURCE => {
+                let rights = || CelValue::Rights(Arc::new(self.seen.request_resource()));
+                self.request_resource.get_or_init(rights)
+            }
             _ => return None,
         })
     }
 
-    fn field(&self, object: &str, field: &str, place: Option<u32>) -> Result<Option<CelValue>, EvalError> {
+    fn field(&self, object: &str, field: &str, place: Option<u32>) -> Result<Option<&CelValue>, EvalError> {
         if object != VARIABLES {
             return Ok(None);
         }
@@ -604,23 +648,7 @@ impl Activation for Scope<'_> {
         let Some(number) = placed.or_else(|| self.program.numbers.get(field).copied()) else {
             return Ok(None);
         };
-        let mut needs = self.needs.borrow_mut();
-        // Each is kept once in the end; most are read over and over.
-        if needs.len() > FEW || !needs.contains(&number) {
-            needs.push(number);
-        }
-        drop(needs);
-        if let Some(known) = self.values.borrow().get(number).and_then(Option::as_ref) {
-            return known.clone().map(Some);
-        }
-        let Some(variable) = variables.get(number).filter(|_| number < self.known.get()) else {
-            return Ok(None);
-        };
-        let result = self.make(number, field, variable);
-        if let Some(place) = self.values.borrow_mut().get_mut(number) {
-            *place = Some(result.clone());
-        }
-        result.map(Some)
+        self.read(number)
     }
 
     fn access(&self, question: &AccessQuestion) -> Option<AccessAnswer> {

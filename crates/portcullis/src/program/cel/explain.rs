@@ -7,21 +7,21 @@
 //!                                             \--variables that they read--> the same of these
 //! ```
 
-use std::cell::{Cell, RefCell};
+use std::cell::{Cell, OnceCell, RefCell};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use portcullis_cel::{
-    AccessAnswer, AccessQuestion, Activation, CelValue, Environment, EvalError, EvalErrorKind, List, Map,
-    Part, PartKind, Quantifier, Read, ReadStep, Type,
+    AccessAnswer, AccessQuestion, Activation, CelValue, Environment, EvalError, EvalErrorKind, Part,
+    PartKind, Quantifier, Read, ReadStep, Type,
 };
 use portcullis_rego_syntax::Span;
 
 use super::super::follow::{Followed, FollowedCondition, FollowedFact, FollowedRule, RuleKind};
-use super::ask::shown;
 use super::evaluate::{Answer, Asking, BUDGET, OUT_OF_BUDGET, Phase, STEPS, Tank, aggregated};
 use super::kept::Kept;
 use super::names::{AUTHORIZER, AUTHORIZER_TYPE, REQUEST_RESOURCE, RESOURCE_CHECK_TYPE, Seen, environment};
+use super::places::{Places, at, is_same, key, plain};
 use super::{CelProgram, EvaluationError, Surroundings, VARIABLES};
 use crate::analysis;
 use crate::api::Resource;
@@ -29,7 +29,7 @@ use crate::api::cel::{ANY_OBJECT, Named, PARAMS};
 use crate::api::template::{EngineSource, Text};
 use crate::document::Document;
 use crate::source::Location;
-use crate::value::{self, Value, View};
+use crate::value::Value;
 
 /// Most parts of expressions that are evaluated for an explanation.
 const MOST_PARTS: usize = 4_000;
@@ -42,8 +42,6 @@ const MOST_TOLD: usize = 3;
 const MOST_FACTS: usize = 50;
 /// How deep variables are told that variables use.
 const DEEPEST: usize = 4;
-/// Most parts of the object whose places are known.
-const MOST_PLACES: usize = 10_000;
 /// How many times the limits of an evaluation an explanation may take.
 const TIMES: u64 = 4;
 
@@ -89,7 +87,7 @@ impl CelProgram {
             left: &left,
             told: RefCell::default(),
             programs: RefCell::default(),
-            places: RefCell::default(),
+            places: OnceCell::new(),
         };
         let mut phase = Phase::of_conditions(self, conditions, tank);
         let (mut held, mut failed) = (Vec::new(), Vec::new());
@@ -234,12 +232,12 @@ struct Bound<'a> {
 }
 
 impl Activation for Bound<'_> {
-    fn variable(&self, name: &str) -> Option<CelValue> {
+    fn variable(&self, name: &str) -> Option<&CelValue> {
         let own = self.bindings.iter().rev().find(|binding| &*binding.name == name);
-        own.map(|binding| binding.value.clone()).or_else(|| self.names.variable(name))
+        own.map(|binding| &binding.value).or_else(|| self.names.variable(name))
     }
 
-    fn field(&self, object: &str, field: &str, place: Option<u32>) -> Result<Option<CelValue>, EvalError> {
+    fn field(&self, object: &str, field: &str, place: Option<u32>) -> Result<Option<&CelValue>, EvalError> {
         self.names.field(object, field, place)
     }
 
@@ -250,9 +248,6 @@ impl Activation for Bound<'_> {
 
 /// Parts by their texts and the names of elements; none of those that are no expression by themselves.
 type Programs = BTreeMap<(String, Vec<Arc<str>>), Option<portcullis_cel::Program>>;
-
-/// Lists and objects, with the keys that lead to them from the input on.
-type KnownPlaces = Vec<(Value, Vec<Value>)>;
 
 struct Explainer<'a> {
     program: &'a CelProgram,
@@ -269,7 +264,7 @@ struct Explainer<'a> {
     /// The parts that were compiled, by their texts and the names of elements.
     programs: RefCell<Programs>,
     /// Where the parts of the object are.
-    places: RefCell<Option<KnownPlaces>>,
+    places: OnceCell<Places>,
 }
 
 impl Explainer<'_> {
@@ -608,7 +603,7 @@ impl Explainer<'_> {
         }
         self.told.borrow_mut().push(name.clone());
         let value = self.phase.names().field(VARIABLES, name, None).ok().flatten();
-        let truth = value.as_ref().and_then(CelValue::as_bool);
+        let truth = value.and_then(CelValue::as_bool);
         let text = &variable.expression;
         let whole = portcullis_cel::parts(&text.text)?;
         let mut conditions = Vec::new();
@@ -691,24 +686,7 @@ impl Explainer<'_> {
 
     /// Which part of the object a value is, by where it lies.
     fn place_of(&self, value: &CelValue) -> Option<Vec<Value>> {
-        let (CelValue::List(List::Input(wanted)) | CelValue::Map(Map::Input(wanted))) = value else {
-            return None;
-        };
-        // All that are empty may lie at one place.
-        if wanted.count() == Some(0) {
-            return None;
-        }
-        let mut places = self.places.borrow_mut();
-        let known = places.get_or_insert_with(|| {
-            let mut known = Vec::new();
-            for (name, value) in [("object", &self.seen.object), ("oldObject", &self.seen.old_object)] {
-                if let CelValue::Map(Map::Input(object)) = value {
-                    collect(object, vec![Value::from("review"), Value::from(name)], &mut known);
-                }
-            }
-            known
-        });
-        known.iter().find(|(known, _)| known.is_same(wanted)).map(|(_, path)| path.clone())
+        self.places.get_or_init(|| Places::of(self.seen)).of_value(value)
     }
 }
 
@@ -718,66 +696,6 @@ fn collecting(part: &Part) -> Option<&Part> {
         PartKind::Collect { .. } => Some(part),
         PartKind::Call { args, .. } => args.first().and_then(collecting),
         _ => None,
-    }
-}
-
-/// The lists and objects of an object, with where they are.
-fn collect(object: &Value, path: Vec<Value>, found: &mut Vec<(Value, Vec<Value>)>) {
-    let mut waiting = vec![(object.clone(), path)];
-    while let Some((value, path)) = waiting.pop() {
-        if found.len() >= MOST_PLACES {
-            return;
-        }
-        let is_deep = |value: &Value| matches!(value.view(), View::Array(_) | View::Object(_));
-        let below = |key: Value| -> Vec<Value> { path.iter().cloned().chain([key]).collect() };
-        match value.view() {
-            View::Array(items) => {
-                let items = items.iter().enumerate().filter(|(_, item)| is_deep(item));
-                waiting.extend(items.filter_map(|(position, item)| {
-                    Some((item.clone(), below(Value::from(i64::try_from(position).ok()?))))
-                }));
-            }
-            View::Object(_) => {
-                let entries = value::entries(&value).filter(|(_, part)| is_deep(part));
-                waiting.extend(entries.map(|(key, part)| (part.clone(), below(Value::from(key)))));
-            }
-            _ => {}
-        }
-        found.push((value, path));
-    }
-}
-
-fn key(step: &ReadStep) -> Value {
-    match step {
-        ReadStep::Field(name) => Value::from(name.as_str()),
-        ReadStep::Index(index) => Value::from(*index),
-    }
-}
-
-/// What is in a value, if it is there.
-fn at(value: &CelValue, path: &[ReadStep]) -> Option<CelValue> {
-    path.iter().try_fold(value.clone(), |value, step| match (&value, step) {
-        (CelValue::Map(map), ReadStep::Field(name)) => map.get(&CelValue::from(name.as_str())),
-        (CelValue::List(list), ReadStep::Index(index)) => list.get(usize::try_from(*index).ok()?),
-        (CelValue::Optional(Some(inner)), _) => at(inner, std::slice::from_ref(step)),
-        _ => None,
-    })
-}
-
-/// Whether two values are the same by where they lie.
-fn is_same(a: &CelValue, b: &CelValue) -> bool {
-    match (a, b) {
-        (CelValue::List(List::Input(a)), CelValue::List(List::Input(b)))
-        | (CelValue::Map(Map::Input(a)), CelValue::Map(Map::Input(b))) => a.is_same(b),
-        _ => false,
-    }
-}
-
-/// A value as one of the engine: what it has none for as a text.
-fn plain(value: &CelValue) -> Value {
-    match value {
-        CelValue::List(List::Input(value)) | CelValue::Map(Map::Input(value)) => value.clone(),
-        other => value::from_json(&shown(other, 0)),
     }
 }
 

@@ -5,11 +5,12 @@
 //! variables that were read for it. Where that is more than is left, it is made again, and so fails as it would have.
 
 use std::cell::RefCell;
-use std::collections::BTreeMap;
+use std::collections::HashMap;
+use std::hash::{BuildHasherDefault, Hash, Hasher};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 
-use portcullis_cel::{CelValue, Room};
+use portcullis_cel::{CelValue, List, Map, Room};
 use sha2::{Digest as _, Sha256};
 
 use super::names::Seen;
@@ -24,8 +25,95 @@ const MOST_OF_CONSTRAINT: u64 = 256 << 10;
 const EACH: u64 = 256;
 
 /// What a variable is, whatever the template that has it: its text, and what the variables are that it reads.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Digest([u8; 32]);
+
+impl Hash for Digest {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        state.write_u64(self.0.first_chunk().map_or(0, |first| u64::from_le_bytes(*first)));
+    }
+}
+
+/// A digest is a hash already.
+#[derive(Clone, Copy, Debug, Default)]
+struct OfDigest(u64);
+
+impl Hasher for OfDigest {
+    fn finish(&self) -> u64 {
+        self.0
+    }
+
+    fn write(&mut self, bytes: &[u8]) {
+        for byte in bytes {
+            self.0 = self.0.rotate_left(8) ^ u64::from(*byte);
+        }
+    }
+
+    fn write_u64(&mut self, value: u64) {
+        self.0 = value;
+    }
+}
+
+/// What is made into a digest, part by part.
+#[derive(Default)]
+struct Digesting(Sha256);
+
+impl Digesting {
+    fn write(&mut self, part: &[u8]) {
+        self.number(part.len());
+        self.0.update(part);
+    }
+
+    fn number(&mut self, number: usize) {
+        self.0.update((number as u64).to_le_bytes());
+    }
+
+    fn finish(self) -> Digest {
+        Digest(self.0.finalize().into())
+    }
+
+    /// A value with all that an expression may tell of it. None, if it is one of those that are not compared by what
+    /// they say.
+    fn value(&mut self, value: &CelValue) -> Option<()> {
+        match value {
+            CelValue::Null => self.write(b"null"),
+            CelValue::Bool(value) => self.write(if *value { b"true" } else { b"false" }),
+            CelValue::Int(value) => self.scalar(b"int", value.to_le_bytes()),
+            CelValue::Uint(value) => self.scalar(b"uint", value.to_le_bytes()),
+            CelValue::Double(value) => self.scalar(b"double", value.to_bits().to_le_bytes()),
+            CelValue::String(text) => {
+                self.write(b"string");
+                self.write(text.as_str().as_bytes());
+            }
+            CelValue::Bytes(bytes) => {
+                self.write(b"bytes");
+                self.write(bytes);
+            }
+            CelValue::List(list) => {
+                self.write(if matches!(list, List::Input(_)) { b"list of the input" } else { b"list" });
+                self.number(list.len());
+                for item in list.iter() {
+                    self.value(&item)?;
+                }
+            }
+            CelValue::Map(map) => {
+                self.write(if matches!(map, Map::Input(_)) { b"map of the input" } else { b"map" });
+                self.number(map.len());
+                for (key, value) in map.entries() {
+                    self.value(&key)?;
+                    self.value(&value)?;
+                }
+            }
+            _ => return None,
+        }
+        Some(())
+    }
+
+    fn scalar(&mut self, ty: &[u8], bytes: [u8; 8]) {
+        self.write(ty);
+        self.write(&bytes);
+    }
+}
 
 /// How long a variable stays what it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -38,18 +126,17 @@ pub(super) enum Lasts {
     Review(Digest),
     /// For all reviews of one constraint.
     Constraint,
+    /// For all constraints that are asked about one review and in which it reads the same: it depends on the review, and
+    /// on variables that depend on nothing but the constraint.
+    Values(Digest),
 }
 
 impl Lasts {
     /// How long a new variable lasts, which is the last one of its name.
     pub(super) fn of(text: &str, reads: &Reads<'_>, variables: &[Variable], known: &Numbers) -> Self {
-        let mut hash = Sha256::new();
-        let mut write = |part: &[u8]| {
-            hash.update((part.len() as u64).to_le_bytes());
-            hash.update(part);
-        };
-        write(text.as_bytes());
-        let mut is_known = true;
+        let mut digest = Digesting::default();
+        digest.write(text.as_bytes());
+        let (mut is_known, mut by_values) = (true, !reads.is_of_constraint);
         for name in &reads.variables {
             let number = name.as_ref().and_then(|name| known.get(&**name).copied().flatten());
             let Some(variable) = number.and_then(|number| variables.get(number)) else {
@@ -57,24 +144,27 @@ impl Lasts {
                 is_known = false;
                 continue;
             };
+            digest.write(name.as_deref().unwrap_or_default().as_bytes());
             match variable.lasts {
                 Self::Never => return Self::Never,
-                Self::Review(digest) => {
-                    write(name.as_deref().unwrap_or_default().as_bytes());
-                    write(&digest.0);
-                }
-                Self::Constraint | Self::Evaluation => {}
+                Self::Review(of) | Self::Values(of) => digest.write(&of.0),
+                Self::Constraint => digest.write(b"constraint"),
+                Self::Evaluation => by_values = false,
             }
         }
         let is_all = |of: &[&str]| reads.bases.iter().all(|base| of.contains(base));
         if !is_all(&["object", "oldObject", "request", "namespaceObject", PARAMS]) {
             Self::Never
-        } else if !is_known || !is_all(&["object", "oldObject", "request"]) && !is_all(&[PARAMS]) {
+        } else if !is_known {
             Self::Evaluation
-        } else if reads.bases.is_empty() || !is_all(&[PARAMS]) {
-            Self::Review(Digest(hash.finalize().into()))
-        } else {
+        } else if is_all(&["object", "oldObject", "request"]) {
+            Self::Review(digest.finish())
+        } else if is_all(&[PARAMS]) {
             Self::Constraint
+        } else if by_values && is_all(&["object", "oldObject", "request", PARAMS]) {
+            Self::Values(digest.finish())
+        } else {
+            Self::Evaluation
         }
     }
 }
@@ -83,6 +173,8 @@ impl Lasts {
 pub(super) struct Reads<'r> {
     /// The variables of its template, by name; `None` is any of them.
     pub(super) variables: Vec<Option<String>>,
+    /// Whether it reads something of the constraint by itself.
+    pub(super) is_of_constraint: bool,
     /// What all that comes from in the end.
     pub(super) bases: Vec<&'r str>,
 }
@@ -96,8 +188,8 @@ pub(super) struct Made {
     pub(super) memory: u64,
     /// How often a watch was looked at.
     pub(super) looks: u64,
-    /// The variables that were read for it, each once, in this order.
-    pub(super) needs: Arc<[Arc<str>]>,
+    /// The variables that were read for it, each once, in this order: the name, and the number where it was made.
+    pub(super) needs: Box<[(Arc<str>, usize)]>,
 }
 
 impl Made {
@@ -106,13 +198,15 @@ impl Made {
     }
 }
 
+type ByDigest = HashMap<Digest, Arc<Made>, BuildHasherDefault<OfDigest>>;
+
 /// What evaluations about one review hand on to each other.
 #[derive(Default)]
 pub(crate) struct OfReview {
     room: Room,
     /// What expressions see, but for the constraint, and of which review.
     seen: Option<(Value, Seen)>,
-    made: RefCell<(BTreeMap<Digest, Made>, u64)>,
+    made: RefCell<(ByDigest, u64)>,
 }
 
 impl OfReview {
@@ -131,11 +225,11 @@ impl OfReview {
         seen
     }
 
-    fn get(&self, digest: &Digest) -> Option<Made> {
+    fn get(&self, digest: &Digest) -> Option<Arc<Made>> {
         self.made.borrow().0.get(digest).cloned()
     }
 
-    fn keep(&self, digest: Digest, made: Made) {
+    fn keep(&self, digest: Digest, made: Arc<Made>) {
         let mut all = self.made.borrow_mut();
         let bytes = all.1.saturating_add(made.bytes());
         if bytes <= MOST_OF_REVIEW {
@@ -148,7 +242,10 @@ impl OfReview {
 /// What the variables of a template came to that depend on nothing but the constraint.
 #[derive(Debug)]
 pub(crate) struct OfConstraint {
-    made: Box<[OnceLock<Made>]>,
+    made: Box<[OnceLock<Arc<Made>>]>,
+    /// By what variables are known that last by values: what they are, with the values that the constraint gives to what they
+    /// read; of those that depend on nothing but the constraint, by their values. None, if there is no such.
+    keys: Box<[OnceLock<Option<Digest>>]>,
     bytes: AtomicU64,
 }
 
@@ -156,11 +253,55 @@ impl OfConstraint {
     /// For a program; none if no variable lasts so long.
     pub(super) fn new(program: &CelProgram) -> Option<Self> {
         let lasts = program.variables.iter().any(|variable| variable.lasts == Lasts::Constraint);
-        let made = || program.variables.iter().map(|_| OnceLock::new()).collect();
-        lasts.then(|| Self { made: made(), bytes: AtomicU64::new(0) })
+        lasts.then(|| Self::of(program.variables.len()))
     }
 
-    fn keep(&self, number: usize, made: Made) {
+    fn of(variables: usize) -> Self {
+        let made = (0..variables).map(|_| OnceLock::new()).collect();
+        let keys = (0..variables).map(|_| OnceLock::new()).collect();
+        Self { made, keys, bytes: AtomicU64::new(0) }
+    }
+
+    fn get(&self, number: usize) -> Option<&Arc<Made>> {
+        self.made.get(number)?.get()
+    }
+
+    /// By what a variable is known that lasts by values; none, as long as not all of these were made.
+    fn key(&self, program: &CelProgram, number: usize) -> Option<Digest> {
+        let place = self.keys.get(number)?;
+        if let Some(known) = place.get() {
+            return *known;
+        }
+        let variable = program.variables.get(number)?;
+        let key = match variable.lasts {
+            Lasts::Constraint => {
+                let made = self.get(number)?;
+                let mut digest = Digesting::default();
+                digest.value(&made.value).map(|()| digest.finish())
+            }
+            Lasts::Values(of) => {
+                let mut keys = Vec::with_capacity(variable.needs.len());
+                for need in &variable.needs {
+                    match program.variables.get(*need)?.lasts {
+                        Lasts::Constraint | Lasts::Values(_) => keys.push(self.key(program, *need)?),
+                        // It is part of the digest already.
+                        Lasts::Review(_) | Lasts::Evaluation | Lasts::Never => {}
+                    }
+                }
+                let mut digest = Digesting::default();
+                digest.write(b"by values");
+                digest.write(&of.0);
+                for key in keys {
+                    digest.write(&key.0);
+                }
+                Some(digest.finish())
+            }
+            Lasts::Review(_) | Lasts::Evaluation | Lasts::Never => None,
+        };
+        *place.get_or_init(|| key)
+    }
+
+    fn keep(&self, number: usize, made: Arc<Made>) {
         let bytes = made.bytes();
         if self.bytes.fetch_add(bytes, Ordering::Relaxed).saturating_add(bytes) > MOST_OF_CONSTRAINT {
             self.bytes.fetch_sub(bytes, Ordering::Relaxed);
@@ -178,7 +319,8 @@ pub(super) struct Kept<'a> {
     own: Room,
     review: Option<&'a OfReview>,
     constraint: Option<&'a OfConstraint>,
-    evaluation: RefCell<BTreeMap<usize, Made>>,
+    /// By the numbers of the variables, within the memory of the evaluation.
+    evaluation: RefCell<Vec<Option<Arc<Made>>>>,
 }
 
 impl<'a> Kept<'a> {
@@ -196,37 +338,66 @@ impl<'a> Kept<'a> {
         self.review.is_none()
     }
 
-    pub(super) fn get(&self, number: usize, lasts: Lasts) -> Option<Made> {
-        let longer = match lasts {
-            Lasts::Never => return None,
-            Lasts::Evaluation => None,
+    /// What a variable of a program came to, which lasts so long.
+    pub(super) fn get(&self, program: &CelProgram, number: usize, lasts: Lasts) -> Option<Arc<Made>> {
+        if lasts == Lasts::Never {
+            return None;
+        }
+        if let Some(Some(made)) = self.evaluation.borrow().get(number) {
+            return Some(made.clone());
+        }
+        let made = match lasts {
+            Lasts::Never | Lasts::Evaluation => None,
             Lasts::Review(digest) => self.review.and_then(|review| review.get(&digest)),
-            Lasts::Constraint => {
-                self.constraint.and_then(|constraint| constraint.made.get(number)?.get().cloned())
+            Lasts::Constraint => self.constraint.and_then(|constraint| constraint.get(number).cloned()),
+            Lasts::Values(_) => {
+                let key = self.constraint.and_then(|constraint| constraint.key(program, number));
+                key.zip(self.review).and_then(|(key, review)| review.get(&key))
             }
-        };
-        longer.or_else(|| self.evaluation.borrow().get(&number).cloned())
+        }?;
+        self.note(program, number, &made);
+        Some(made)
     }
 
-    pub(super) fn keep(&self, number: usize, lasts: Lasts, made: Made) {
+    /// Keeps what a variable of a program came to, as long as it lasts.
+    pub(super) fn keep(&self, program: &CelProgram, number: usize, lasts: Lasts, made: &Arc<Made>) {
+        if lasts == Lasts::Never {
+            return;
+        }
+        self.note(program, number, made);
+        let made = made.clone();
         match (lasts, self.review, self.constraint) {
-            (Lasts::Never, ..) => {}
             (Lasts::Review(digest), Some(review), _) => review.keep(digest, made),
             (Lasts::Constraint, _, Some(constraint)) => constraint.keep(number, made),
-            // Within the memory of the evaluation.
-            _ => {
-                self.evaluation.borrow_mut().insert(number, made);
+            (Lasts::Values(_), Some(review), Some(constraint)) => {
+                if let Some(key) = constraint.key(program, number) {
+                    review.keep(key, made);
+                }
             }
+            _ => {}
+        }
+    }
+
+    fn note(&self, program: &CelProgram, number: usize, made: &Arc<Made>) {
+        let mut all = self.evaluation.borrow_mut();
+        if all.is_empty() {
+            all.resize(program.variables.len(), None);
+        }
+        if let Some(place) = all.get_mut(number) {
+            *place = Some(made.clone());
         }
     }
 }
 
 #[cfg(test)]
 mod tests {
+    #![allow(clippy::unwrap_used, reason = "a test panics when it fails")]
+
     use super::*;
 
-    fn made(memory: u64) -> Made {
-        Made { value: CelValue::Bool(true), cost: 1, steps: 1, memory, looks: 0, needs: Arc::default() }
+    fn made(memory: u64) -> Arc<Made> {
+        let value = CelValue::Bool(true);
+        Arc::new(Made { value, cost: 1, steps: 1, memory, looks: 0, needs: Box::default() })
     }
 
     fn digest(number: u8) -> Digest {
@@ -246,9 +417,43 @@ mod tests {
     }
 
     #[test]
+    fn values_are_told_apart_by_what_expressions_may_tell_of_them() {
+        let digest = |value: &CelValue| {
+            let mut digest = Digesting::default();
+            digest.value(value).map(|()| digest.finish())
+        };
+        let read = |json: &str| CelValue::from(Value::from_json(json).unwrap());
+        let one = || CelValue::Int(1);
+        let values = [
+            read("1"),
+            CelValue::Uint(1),
+            CelValue::Double(1.0),
+            read("\"1\""),
+            read("[]"),
+            CelValue::list(Vec::new()),
+            read("[1]"),
+            CelValue::list(vec![one()]),
+            read("[[1], [2]]"),
+            read("[[1, 2], []]"),
+            read("{}"),
+            read(r#"{"a": 1}"#),
+            read(r#"{"a": "1"}"#),
+            read(r#"["a", 1]"#),
+            read("null"),
+            read("false"),
+        ];
+        let digests: Vec<_> = values.iter().map(digest).collect();
+        for (place, one) in digests.iter().enumerate() {
+            assert!(one.is_some());
+            assert_eq!(digests.iter().position(|other| other == one), Some(place));
+        }
+        assert_eq!(digest(&read("[1]")), digest(&CelValue::from(Value::from_json("[1]").unwrap())));
+        assert_eq!(digest(&CelValue::list(vec![CelValue::Optional(None)])), None);
+    }
+
+    #[test]
     fn no_more_is_kept_of_a_constraint_than_its_bound() {
-        let constraint =
-            OfConstraint { made: (0..4).map(|_| OnceLock::new()).collect(), bytes: AtomicU64::new(0) };
+        let constraint = OfConstraint::of(4);
         for number in 0..4 {
             constraint.keep(number, made(MOST_OF_CONSTRAINT / 2));
         }

@@ -15,12 +15,15 @@ mod evaluate;
 mod explain;
 mod kept;
 mod names;
+mod places;
 mod policy;
 mod reads;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::sync::Arc;
+
+use portcullis_cel::CelValue;
 
 use super::{Evaluation, EvaluationError, RawViolation, Special, Surroundings};
 use crate::analysis::{ObjectRead, Told};
@@ -42,8 +45,8 @@ const VARIABLES: &str = "kubernetes.variables";
 pub(crate) struct CelProgram {
     document: Document,
     variables: Vec<Variable>,
-    /// The name of the type of `variables`.
-    variables_type: Arc<str>,
+    /// What `variables` is.
+    variables_object: CelValue,
     /// Which of them is called what.
     numbers: BTreeMap<Arc<str>, usize>,
     match_conditions: Vec<Expression>,
@@ -68,6 +71,8 @@ struct Variable {
     /// What is read to make it.
     reads: BTreeSet<(String, ObjectRead)>,
     lasts: kept::Lasts,
+    /// The variables that it may read, by their numbers.
+    needs: Box<[usize]>,
 }
 
 struct Expression {

@@ -210,7 +210,7 @@ impl PolicyProgram {
             operations: texts.len(),
             numbers: sound(known),
             variables,
-            variables_type: super::VARIABLES.into(),
+            variables_object: CelValue::Object(super::VARIABLES.into()),
             match_conditions,
             validations,
             failure_policy: policy.failure_policy,
