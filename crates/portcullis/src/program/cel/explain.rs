@@ -661,10 +661,10 @@ impl Explainer<'_> {
                 let is_given = self.whose == Whose::Template && self.written.variable(name).is_none();
                 let path = match name.as_str() {
                     PARAMS if is_given => base(&["parameters"]),
-                    ANY_OBJECT if is_given => self.place_of(&value)?,
-                    _ => self.place_of(&value)?,
+                    ANY_OBJECT if is_given => self.place_of(value)?,
+                    _ => self.place_of(value)?,
                 };
-                Some(([path, keys(rest)].concat(), at(&value, rest)))
+                Some(([path, keys(rest)].concat(), at(value, rest)))
             }
             _ => None,
         }
@@ -678,10 +678,10 @@ impl Explainer<'_> {
             let (first, rest) = read.path.split_first()?;
             let ReadStep::Field(field) = first else { return None };
             let value = self.phase.names().field(VARIABLES, field, None).ok().flatten();
-            return Some((name, value.and_then(|value| at(&value, rest))));
+            return Some((name, value.and_then(|value| at(value, rest))));
         }
         let value = names.variable(&read.variable).filter(|value| !matches!(value, CelValue::Rights(_)))?;
-        Some((name, at(&value, &read.path)))
+        Some((name, at(value, &read.path)))
     }
 
     /// Which part of the object a value is, by where it lies.
