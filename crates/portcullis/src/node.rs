@@ -184,7 +184,17 @@ impl<'a> Node<'a> {
     #[must_use]
     pub fn expected(&self, expected: &str) -> Error {
         let found = value::describe(self.value);
-        self.error(ErrorKind::InvalidValue, format!("expected {expected}, found {found}"))
+        let error = self.error(ErrorKind::InvalidValue, format!("expected {expected}, found {found}"));
+        let quotes = match self.value.view() {
+            View::Bool(_) => Some(
+                "put it in quotes: without them `y`, `n`, `yes`, `no`, `on` and `off` are booleans in Kubernetes' YAML",
+            ),
+            View::Number(_) => Some("put it in quotes, if it is meant as a text"),
+            _ => None,
+        };
+        error.maybe_hint(
+            quotes.filter(|_| ["a string", "a non-empty string"].contains(&expected)).map(str::to_owned),
+        )
     }
 
     /// Reads a value out of a closed set of words.

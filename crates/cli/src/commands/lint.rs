@@ -148,7 +148,7 @@ pub fn judge(loaded: Loaded, args: &LintArgs, breadth: Breadth) -> Judged {
     }
     problems.extend(mutators.fights(&policies));
     problems.extend(policies.impossible_kinds(&scopes));
-    problems.extend(policies.unknown_object_fields());
+    problems.extend(policies.unknown_object_fields(&definitions));
     problems.extend(policies.missing_providers());
     problems.extend(mutators.missing_providers(policies.providers()));
     let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();

@@ -324,3 +324,67 @@ spec:
     );
     assert!(!told("").contains("no kind of Kubernetes 1.36 has a field"));
 }
+
+/// Kinds of definitions that are given are known as well, by the schemas of all versions that are served.
+#[test]
+fn fields_that_no_version_of_a_custom_kind_has_are_told() {
+    const POLICY: &str = r#"apiVersion: templates.gatekeeper.sh/v1
+kind: ConstraintTemplate
+metadata: {name: widgets}
+spec:
+  crd: {spec: {names: {kind: Widgets}}}
+  targets:
+  - target: admission.k8s.gatekeeper.sh
+    rego: |
+      package widgets
+      violation[{"msg": "x"}] { input.review.object.spec.sise > 3 }
+      violation[{"msg": "x"}] { input.review.object.spec.old }
+      violation[{"msg": "x"}] { input.review.object.spec.size == "large" }
+      violation[{"msg": "x"}] { input.review.object.spec.template.metadata.labels.a }
+      violation[{"msg": "x"}] { input.review.object.spec.open.any.thing }
+      violation[{"msg": "x"}] { input.review.object.metadata.labels.a == "b" }
+---
+apiVersion: constraints.gatekeeper.sh/v1beta1
+kind: Widgets
+metadata: {name: widgets}
+spec: {match: {kinds: [{apiGroups: [example.com], kinds: [Widget]}]}}
+"#;
+    const DEFINITION: &str = r"apiVersion: apiextensions.k8s.io/v1
+kind: CustomResourceDefinition
+metadata: {name: widgets.example.com}
+spec:
+  group: example.com
+  scope: Namespaced
+  names: {kind: Widget, plural: widgets}
+  versions:
+  - name: v1
+    served: true
+    storage: true
+    schema:
+      openAPIV3Schema:
+        type: object
+        properties:
+          spec:
+            type: object
+            properties:
+              size: {type: integer}
+              template: {type: object, x-kubernetes-embedded-resource: true}
+              open: {type: object, x-kubernetes-preserve-unknown-fields: true}
+  - name: v1beta1
+    served: true
+    storage: false
+    schema: {openAPIV3Schema: {type: object, properties: {spec: {type: object, properties: {old: {type: boolean}}}}}}
+";
+    let told = |definition: &str| {
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::write(folder.path().join("policy.yaml"), POLICY).unwrap();
+        std::fs::write(folder.path().join("crd.yaml"), definition).unwrap();
+        run_in(folder.path(), &["lint", "."]).exits_with(0).stdout
+    };
+    insta::assert_snapshot!("unknown_fields_of_custom_kinds", told(DEFINITION));
+    // A version without a schema may have any field, and so may a kind that is not given.
+    let (start, rest) = DEFINITION.split_once("    schema: {").unwrap();
+    let open = format!("{start}{}", rest.split_once('\n').unwrap().1);
+    assert!(!told(&open).contains("has a field"));
+    assert!(!told("").contains("has a field"));
+}

@@ -30,9 +30,10 @@ pub(crate) use matching::Attributes;
 pub(crate) use mutate::MutatingPolicies;
 pub use mutators::AdmissionMutators;
 pub(crate) use resources::{Kinds, Resource};
-pub(crate) use shapes::{Holds, held_at};
+pub(crate) use shapes::{Described, Holds};
 pub use shapes::{KubernetesField, kubernetes_fields};
 pub(crate) use shapes::{Shape, is_known, is_of_its_kind, known_kinds, shape};
+pub(crate) use type_check::definitions_of;
 pub use type_check::parameter_type_warnings;
 
 use matching::{Applies, Matching};

@@ -3,10 +3,10 @@
 use std::sync::LazyLock;
 
 use super::merge::fits;
-use super::types::{Fields, Inner, Type, Types, envelope, field};
+use super::types::{Fields, Inner, Type, Types, envelope, field, is_true};
 use crate::names::Gvk;
 use crate::path::{FieldPath, Segment};
-use crate::value::Value;
+use crate::value::{self, Value};
 
 /// What a value may be.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -113,30 +113,80 @@ pub(crate) enum Holds {
     Anything,
 }
 
-/// What objects of a kind of Kubernetes hold at a path; a step without a name is an element, or a key that is not known. None
-/// where they have no such place, and of kinds that are not known.
-pub(crate) fn held_at(gvk: &Gvk, path: &[Option<&str>]) -> Option<Holds> {
-    let mut ty = TYPES.of_kind(gvk)?;
-    for (depth, step) in path.iter().enumerate() {
-        ty = match (TYPES.open(ty), step) {
-            // Which of the fields, is not known.
-            (Type::Any, _) | (Type::Fields { .. }, None) => return Some(Holds::Anything),
-            (Type::Fields { fields, .. }, Some(key)) => {
-                let known = field(fields, key);
-                if depth == 0 { envelope(key).or(known)? } else { known? }
-            }
-            (Type::Map { of, .. }, _) | (Type::List { of, .. }, None) => of,
-            _ => return None,
-        };
+/// A kind whose objects have fields that are known.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Described<'a> {
+    /// One of Kubernetes.
+    BuiltIn(&'a Gvk),
+    /// One of a definition, by the schema of a version.
+    Custom(&'a Value),
+}
+
+impl<'a> Described<'a> {
+    fn of(self) -> Option<Inner<'a>> {
+        match self {
+            Self::BuiltIn(gvk) => TYPES.of_kind(gvk),
+            Self::Custom(schema) => Some(Inner::Schema(schema)),
+        }
     }
-    Some(match TYPES.open(ty) {
-        Type::Text => Holds::Text,
-        Type::Number => Holds::Number,
-        Type::Bool => Holds::Bool,
-        Type::TextOrNumber | Type::Any => Holds::Anything,
-        Type::Fields { .. } | Type::Map { .. } => Holds::Object,
-        Type::List { .. } => Holds::List,
-    })
+
+    /// What its objects hold at a path; a step without a name is an element, or a key that is not known. None where they
+    /// have no such place, and of kinds that are not known.
+    pub(crate) fn held_at(self, path: &[Option<&str>]) -> Option<Holds> {
+        let mut ty = self.of()?;
+        for (depth, step) in path.iter().enumerate() {
+            ty = match (TYPES.open(ty), step) {
+                // Which of the fields, is not known.
+                (Type::Any, _) | (Type::Fields { .. }, None) => return Some(Holds::Anything),
+                // An object in an object has what every object has, whatever its schema says.
+                (Type::Fields { fields: Fields::Schema(schema), .. }, Some(_))
+                    if is_true(schema, "x-kubernetes-embedded-resource") =>
+                {
+                    return Some(Holds::Anything);
+                }
+                (Type::Fields { fields, .. }, Some(key)) => {
+                    let known = field(fields, key);
+                    if depth == 0 { envelope(key).or(known)? } else { known? }
+                }
+                (Type::Map { of, .. }, _) | (Type::List { of, .. }, None) => of,
+                _ => return None,
+            };
+        }
+        Some(match TYPES.open(ty) {
+            Type::Text => Holds::Text,
+            Type::Number => Holds::Number,
+            Type::Bool => Holds::Bool,
+            Type::TextOrNumber | Type::Any => Holds::Anything,
+            Type::Fields { .. } | Type::Map { .. } => Holds::Object,
+            Type::List { .. } => Holds::List,
+        })
+    }
+
+    /// The names of the fields that its objects may have at a path.
+    pub(crate) fn fields_at(self, path: &[Option<&str>]) -> Vec<&'a str> {
+        let Some(mut ty) = self.of() else { return Vec::new() };
+        for (depth, step) in path.iter().enumerate() {
+            let next = match (TYPES.open(ty), step) {
+                (Type::Fields { fields, .. }, Some(key)) => {
+                    envelope(key).filter(|_| depth == 0).or_else(|| field(fields, key))
+                }
+                (Type::Map { of, .. }, _) | (Type::List { of, .. }, None) => Some(of),
+                _ => None,
+            };
+            let Some(next) = next else { return Vec::new() };
+            ty = next;
+        }
+        match TYPES.open(ty) {
+            Type::Fields { fields: Fields::Table(fields), .. } => {
+                fields.split(' ').filter_map(|field| Some(field.split_once('=')?.0)).collect()
+            }
+            Type::Fields { fields: Fields::Schema(schema), .. } => {
+                let fields = value::get(schema, "properties").into_iter().flat_map(value::entries);
+                fields.map(|(name, _)| name).collect()
+            }
+            _ => Vec::new(),
+        }
+    }
 }
 
 fn words(ty: Inner<'_>) -> &'static str {

@@ -327,7 +327,7 @@ pub(super) fn envelope(name: &str) -> Option<Inner<'static>> {
     }
 }
 
-fn is_true(schema: &Value, key: &str) -> bool {
+pub(super) fn is_true(schema: &Value, key: &str) -> bool {
     matches!(value::get(schema, key).map(Value::view), Some(View::Bool(true)))
 }
 

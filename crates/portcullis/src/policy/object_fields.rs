@@ -1,55 +1,119 @@
-//! Fields that policies read of objects and that no kind of Kubernetes has, and comparisons that can never hold. Told only
-//! where it is certain: every constraint of the template names kinds of Kubernetes, and the text names the place
-//! by constant steps.
+//! Fields that policies read of objects and that no kind has that is known, and comparisons that can never hold. Told only
+//! where it is certain: every constraint of the template names kinds of Kubernetes, or of definitions that are at hand, and
+//! the text names the place by constant steps.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 use super::{CompiledConstraint, PolicySet};
-use crate::admission_policy::{Holds, held_at, known_kinds, kubernetes_fields};
+use crate::admission_policy::{Described, Holds, Kinds, definitions_of, known_kinds};
 use crate::analysis::{self, Constant, ObjectUse};
 use crate::error::{Error, ErrorKind, did_you_mean};
 use crate::names::Gvk;
+use crate::object::Object;
 use crate::policy::Template;
+use crate::value::Value;
+
+/// What is known of kinds.
+struct Known<'a> {
+    built_in: Vec<Gvk>,
+    /// Group, kind and the schemas of all versions that are served.
+    custom: Vec<(&'a str, &'a str, Vec<&'a Value>)>,
+}
+
+impl<'a> Known<'a> {
+    fn new(kinds: &Kinds<'a>) -> Self {
+        let whole = |(group, kind, schemas): (&'a str, &'a str, Vec<Option<&'a Value>>)| {
+            // Of one version without a schema, objects may have any field.
+            let schemas = schemas.into_iter().collect::<Option<Vec<_>>>()?;
+            (!schemas.is_empty()).then_some((group, kind, schemas))
+        };
+        Self { built_in: known_kinds(), custom: kinds.described().into_iter().filter_map(whole).collect() }
+    }
+
+    /// Whether all that a constraint is about are kinds that are known.
+    fn has_all_of(&self, constraint: &CompiledConstraint) -> bool {
+        if constraint.policy.is_some() {
+            return false;
+        }
+        let mut entries = constraint.matcher.entries().peekable();
+        entries.peek().is_some()
+            && entries.all(|(groups, kinds)| {
+                let (Some(groups), Some(kinds)) = (groups, kinds) else { return false };
+                let is_built_in = |kind: &str| {
+                    self.built_in.iter().any(|gvk| &*gvk.kind == kind && groups.contains(&gvk.group))
+                };
+                let is_custom = |kind: &str| {
+                    self.custom.iter().any(|(group, known, _)| {
+                        *known == kind && groups.iter().any(|wanted| &**wanted == *group)
+                    })
+                };
+                kinds.iter().all(|kind| is_built_in(kind) || is_custom(kind))
+                    && groups.iter().all(|group| {
+                        // A group that is not of Kubernetes may have kinds that nobody gave.
+                        self.built_in.iter().any(|gvk| gvk.group == *group)
+                            || kinds.iter().all(|kind| {
+                                self.custom.iter().any(|(of, known, _)| *of == &**group && *known == &**kind)
+                            })
+                    })
+            })
+    }
+
+    /// The kinds that some constraints are about, and whether custom ones are among them.
+    fn matched(&self, constraints: &[&Arc<CompiledConstraint>]) -> (Vec<Described<'_>>, bool) {
+        let concerns = |gvk: &Gvk| constraints.iter().any(|one| one.matcher.concerns(gvk));
+        let mut matched: Vec<Described<'_>> =
+            self.built_in.iter().filter(|gvk| concerns(gvk)).map(Described::BuiltIn).collect();
+        let built_in = matched.len();
+        for (group, kind, schemas) in &self.custom {
+            let gvk = Gvk { group: (*group).into(), version: "".into(), kind: (*kind).into() };
+            if concerns(&gvk) {
+                matched.extend(schemas.iter().map(|schema| Described::Custom(schema)));
+            }
+        }
+        let has_custom = matched.len() > built_in;
+        (matched, has_custom)
+    }
+
+    /// All of them; custom ones where they count.
+    fn all(&self, has_custom: bool) -> Vec<Described<'_>> {
+        let built_in = self.built_in.iter().map(Described::BuiltIn);
+        let custom = self.custom.iter().filter(|_| has_custom).flat_map(|(_, _, schemas)| schemas);
+        built_in.chain(custom.map(|schema| Described::Custom(schema))).collect()
+    }
+}
 
 impl PolicySet {
-    /// Warnings for what templates in Rego read of objects and no kind of Kubernetes has, and for fields that are compared
-    /// with a value that they never have. Templates without constraints are not looked at, nor those with one that takes
-    /// kinds that are not known: objects of these may have any field.
+    /// Warnings for what templates in Rego read of objects and no kind has that is known, and for fields that are compared
+    /// with a value that they never have. Known are the kinds of Kubernetes, and those whose CustomResourceDefinitions are
+    /// among the objects given. Templates without constraints are not looked at, nor those with one that takes kinds that are
+    /// not known: objects of these may have any field.
     ///
     /// Cost: the texts of the templates are parsed anew.
     #[must_use]
-    pub fn unknown_object_fields(&self) -> Vec<Error> {
-        let all = known_kinds();
+    pub fn unknown_object_fields(&self, definitions: &[Object]) -> Vec<Error> {
+        let inventory = definitions_of(definitions);
+        let known = Known::new(&Kinds::new(&inventory));
         let mut warnings = Vec::new();
         for template in self.0.templates.values() {
             let constraints: Vec<_> =
                 self.compiled().filter(|one| one.template.info.kind() == template.info.kind()).collect();
-            if constraints.is_empty() || !constraints.iter().all(|one| names_known_kinds(one, &all)) {
+            if constraints.is_empty() || !constraints.iter().all(|one| known.has_all_of(one)) {
                 continue;
             }
-            let matched: Vec<&Gvk> =
-                all.iter().filter(|gvk| constraints.iter().any(|one| one.matcher.concerns(gvk))).collect();
-            warnings.extend(judge(template, &matched, &all));
+            let (matched, has_custom) = known.matched(&constraints);
+            warnings.extend(judge(template, &matched, &known.all(has_custom), has_custom));
         }
         warnings
     }
 }
 
-/// Whether all that a constraint is about are kinds of Kubernetes.
-fn names_known_kinds(constraint: &CompiledConstraint, all: &[Gvk]) -> bool {
-    if constraint.policy.is_some() {
-        return false;
-    }
-    let mut entries = constraint.matcher.entries().peekable();
-    entries.peek().is_some()
-        && entries.all(|(groups, kinds)| {
-            let (Some(groups), Some(kinds)) = (groups, kinds) else { return false };
-            kinds.iter().all(|kind| all.iter().any(|gvk| gvk.kind == *kind && groups.contains(&gvk.group)))
-                && groups.iter().all(|group| all.iter().any(|gvk| gvk.group == *group))
-        })
-}
-
-fn judge(template: &Template, matched: &[&Gvk], all: &[Gvk]) -> Vec<Error> {
+fn judge(
+    template: &Template,
+    matched: &[Described<'_>],
+    all: &[Described<'_>],
+    has_custom: bool,
+) -> Vec<Error> {
     let document = template.info.document();
     let mut warnings = Vec::new();
     for parsed in analysis::parsed(template.program.told().texts()) {
@@ -64,7 +128,12 @@ fn judge(template: &Template, matched: &[&Gvk], all: &[Gvk]) -> Vec<Error> {
                     continue;
                 }
                 let missing = steps.get(..length).unwrap_or_default();
-                let message = format!("no kind of Kubernetes 1.36 has a field `{}`", shown(missing));
+                let nobody = if has_custom {
+                    "no kind of Kubernetes 1.36 and none of the given definitions has"
+                } else {
+                    "no kind of Kubernetes 1.36 has"
+                };
+                let message = format!("{nobody} a field `{}`", shown(missing));
                 let error = Error::warning(ErrorKind::UnknownObjectField, message);
                 error.maybe_hint(meant(missing, matched))
             } else if let Some(constant) = compared
@@ -84,15 +153,14 @@ fn judge(template: &Template, matched: &[&Gvk], all: &[Gvk]) -> Vec<Error> {
 }
 
 /// What kinds hold at a path: nothing where none has it.
-fn held(kinds: &[Gvk], path: &[Option<&str>]) -> BTreeSet<Holds> {
-    kinds.iter().filter_map(|gvk| held_at(gvk, path)).collect()
+fn held(kinds: &[Described<'_>], path: &[Option<&str>]) -> BTreeSet<Holds> {
+    kinds.iter().filter_map(|kind| kind.held_at(path)).collect()
 }
 
 /// What is likely to have been meant by the last step of a path: a field with a name like it.
-fn meant(path: &[Option<&str>], matched: &[&Gvk]) -> Option<String> {
+fn meant(path: &[Option<&str>], matched: &[Described<'_>]) -> Option<String> {
     let (Some(name), before) = path.split_last()? else { return None };
-    let fields: BTreeSet<&str> =
-        matched.iter().flat_map(|gvk| kubernetes_fields(gvk, before)).map(|field| field.name).collect();
+    let fields: BTreeSet<&str> = matched.iter().flat_map(|kind| kind.fields_at(before)).collect();
     did_you_mean(name, fields.iter().copied()).map(|meant| format!("did you mean `{meant}`?"))
 }
 

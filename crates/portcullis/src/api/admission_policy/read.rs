@@ -208,8 +208,10 @@ fn filled<'n>(
 ) -> Option<(Node<'n>, Arc<str>)> {
     let node = parent.field(key);
     let text = node.as_ref().and_then(|node| string(node, errors));
+    // What is there and is no text has been told.
+    let is_told = node.is_some() && text.is_none();
     let found = node.zip(text).filter(|(_, text)| !text.trim().is_empty());
-    if found.is_none() {
+    if found.is_none() && !is_told {
         errors.push(missing(parent, key, why));
     }
     found
