@@ -11,8 +11,6 @@ use portcullis_value::{
     AccessAnswer, AccessQuestion, Answers, Budget, LimitKind, Limits, Question, Questions, Watch,
 };
 
-use smallvec::SmallVec;
-
 use super::super::coverage::{CoveredKind, CoveredPlace, PolicyCoverage};
 use super::kept::{Kept, Lasts, Made, OfReview};
 use super::names::{AUTHORIZER, REQUEST_RESOURCE, Seen};
@@ -150,7 +148,7 @@ impl CelProgram {
             return self.unknown(vec![aggregated(failed)]);
         }
         let mut phase = Phase::new(self, seen, tank, BUDGET);
-        let mut answers = Vec::new();
+        let mut answers = Vec::with_capacity(self.validations.len());
         for validation in &self.validations {
             let answer = phase.evaluate(&validation.expression, cost)?;
             said(&validation.expression, &answer);
@@ -162,7 +160,7 @@ impl CelProgram {
         }
         let left = phase.left;
         let mut phase = Phase::new(self, seen, tank, left);
-        let mut messages = Vec::new();
+        let mut messages = Vec::with_capacity(self.validations.len());
         let mut has_messages = true;
         for validation in &self.validations {
             let message = match &validation.message_expression {
@@ -417,6 +415,7 @@ impl<'a> Phase<'a> {
             known: Cell::new(program.variables.len()),
             cost: Cell::new(0),
             needs: RefCell::default(),
+            first: Cell::new(0),
             looks: Cell::new(0),
             authorizer: OnceCell::new(),
             request_resource: OnceCell::new(),
@@ -488,7 +487,9 @@ struct Scope<'a> {
     /// What they cost, since somebody last asked.
     cost: Cell<u64>,
     /// Which of them were read by what is evaluated now.
-    needs: RefCell<SmallVec<[usize; FEW]>>,
+    needs: RefCell<Vec<usize>>,
+    /// The first of these: those before it were read by what waits for this.
+    first: Cell<usize>,
     /// How often a watch was looked at for these.
     looks: Cell<u64>,
     authorizer: OnceCell<CelValue>,
@@ -498,12 +499,7 @@ struct Scope<'a> {
 impl Scope<'_> {
     /// The value of a variable; none, if it may not be read yet.
     fn read(&self, number: usize) -> Result<Option<&CelValue>, EvalError> {
-        let mut needs = self.needs.borrow_mut();
-        // Each is kept once in the end; most are read over and over.
-        if needs.len() > FEW || !needs.contains(&number) {
-            needs.push(number);
-        }
-        drop(needs);
+        self.note(number);
         let Some(place) = self.values.get(number) else { return Ok(None) };
         if place.get().is_none() {
             let Some(variable) = self.program.variables.get(number).filter(|_| number < self.known.get())
@@ -517,10 +513,19 @@ impl Scope<'_> {
         place.get().map(|known| known.as_ref().map(|made| &made.value).map_err(Clone::clone)).transpose()
     }
 
+    /// Notes that a variable was read. Each is kept once in the end; most are read over and over.
+    fn note(&self, number: usize) {
+        let mut needs = self.needs.borrow_mut();
+        let now = needs.get(self.first.get()..).unwrap_or_default();
+        if now.len() > FEW || !now.contains(&number) {
+            needs.push(number);
+        }
+    }
+
     /// The value of a variable that is read for the first time.
     fn make(&self, number: usize, variable: &Variable) -> Result<Arc<Made>, EvalError> {
         let known = self.known.replace(number);
-        let needs = self.needs.take();
+        let first = self.first.replace(self.needs.borrow().len());
         let (below, start) = (self.looks.replace(0), self.tank.meter.looks.get());
         let kept = self.tank.kept;
         // What match conditions see may be something else than what is seen after them.
@@ -535,7 +540,7 @@ impl Scope<'_> {
             None => self.make_anew(number, variable, start, lasts),
         };
         self.known.set(known);
-        self.needs.replace(needs);
+        self.needs.borrow_mut().truncate(self.first.replace(first));
         let taken = self.tank.meter.looks.get().saturating_sub(start);
         self.looks.set(below.saturating_add(taken));
         result
@@ -561,7 +566,7 @@ impl Scope<'_> {
             ..error
         })?;
         let taken = self.tank.meter.looks.get().saturating_sub(start);
-        let mut needs = self.needs.take();
+        let mut needs = self.needs.borrow().get(self.first.get()..).unwrap_or_default().to_vec();
         if needs.len() > FEW {
             let mut seen = BTreeSet::new();
             needs.retain(|number| seen.insert(*number));
