@@ -504,7 +504,7 @@ pub struct TestArgs {
     /// Also tell how to make findings go: the smallest edits of an object, each tried and judged again by all constraints. In
     /// `-o human`, `-o json`, `-o yaml` and `-o sarif`.
     ///
-    /// Of templates in Rego. Edits whose values the policy does not decide are told to be so, and never put in by `--fix`.
+    /// Edits whose values the policy does not decide are told to be so, and never put in by `--fix`.
     #[arg(long)]
     pub fixes: bool,
     /// Put the fixes into the files, and judge what came of it: report and exit code say what remains.
