@@ -86,17 +86,10 @@ pub struct KubernetesField {
 /// ```
 #[must_use]
 pub fn kubernetes_fields(gvk: &Gvk, path: &[Option<&str>]) -> Vec<KubernetesField> {
-    let Some(mut ty) = TYPES.of_kind(gvk) else { return Vec::new() };
-    for step in path {
-        let next = match (TYPES.open(ty), step) {
-            (Type::Fields { fields, .. }, Some(key)) => field(fields, key),
-            (Type::Map { of, .. }, _) | (Type::List { of, .. }, None) => Some(of),
-            _ => None,
-        };
-        let Some(next) = next else { return Vec::new() };
-        ty = next;
-    }
-    let Type::Fields { fields: Fields::Table(fields), .. } = TYPES.open(ty) else { return Vec::new() };
+    let Some(Type::Fields { fields: Fields::Table(fields), .. }) = Described::BuiltIn(gvk).type_at(path)
+    else {
+        return Vec::new();
+    };
     let each = fields.split(' ').filter_map(|field| field.split_once('='));
     each.map(|(name, ty)| KubernetesField { name, holds: words(Inner::Table(ty)) }).collect()
 }
@@ -162,25 +155,28 @@ impl<'a> Described<'a> {
         })
     }
 
-    /// The names of the fields that its objects may have at a path.
-    pub(crate) fn fields_at(self, path: &[Option<&str>]) -> Vec<&'a str> {
-        let Some(mut ty) = self.of() else { return Vec::new() };
+    /// The type of what its objects have at a path, where that is one.
+    fn type_at(self, path: &[Option<&str>]) -> Option<Type<'a>> {
+        let mut ty = self.of()?;
         for (depth, step) in path.iter().enumerate() {
-            let next = match (TYPES.open(ty), step) {
+            ty = match (TYPES.open(ty), step) {
                 (Type::Fields { fields, .. }, Some(key)) => {
                     envelope(key).filter(|_| depth == 0).or_else(|| field(fields, key))
                 }
                 (Type::Map { of, .. }, _) | (Type::List { of, .. }, None) => Some(of),
                 _ => None,
-            };
-            let Some(next) = next else { return Vec::new() };
-            ty = next;
+            }?;
         }
-        match TYPES.open(ty) {
-            Type::Fields { fields: Fields::Table(fields), .. } => {
+        Some(TYPES.open(ty))
+    }
+
+    /// The names of the fields that its objects may have at a path.
+    pub(crate) fn fields_at(self, path: &[Option<&str>]) -> Vec<&'a str> {
+        match self.type_at(path) {
+            Some(Type::Fields { fields: Fields::Table(fields), .. }) => {
                 fields.split(' ').filter_map(|field| Some(field.split_once('=')?.0)).collect()
             }
-            Type::Fields { fields: Fields::Schema(schema), .. } => {
+            Some(Type::Fields { fields: Fields::Schema(schema), .. }) => {
                 let fields = value::get(schema, "properties").into_iter().flat_map(value::entries);
                 fields.map(|(name, _)| name).collect()
             }
