@@ -9,13 +9,15 @@ use portcullis_report::bench::{BenchReport, Gate};
 use portcullis_report::lint::LintReport;
 use portcullis_report::verify::VerifyReport;
 use portcullis_report::{Destination, Form, PolicySeverity, TestReport};
-use portcullis_sources::{ConfigArgs, EngineArgs, FormerArgs, GatekeeperArgs, RenderArgs};
+use portcullis_sources::{ConfigArgs, EngineArgs, FormerArgs, RenderArgs};
 use regex::Regex;
 
+use crate::authoring_args::{DocsArgs, InitCommand};
 use crate::conftest_args::RegoArgs;
 use crate::eval_args::EvalArgs;
 use crate::file_args::{FileArgs, size};
 use crate::fmt_args::FmtArgs;
+use crate::generate_args::Generate;
 use crate::policy_args::PolicyArgs;
 use crate::remote_args::{PullArgs, PushArgs, RemoteArgs};
 
@@ -157,14 +159,6 @@ Examples:
 
 Exit codes: 0 it was answered, 1 with `--fail` it is undefined, 2 the query, its input or a policy is broken.";
 
-const INIT_POLICY_EXAMPLES: &str = "\
-Examples:
-  portcullis init policy require-owner --kinds Deployment,StatefulSet
-  portcullis init policy require-owner --language cel --output policies/require-owner
-  portcullis verify require-owner && portcullis lint require-owner
-
-Exit codes: 0 the folder was made, 2 it was not: there is something in it, or the name or a kind cannot be used.";
-
 const BUILD_EXAMPLES: &str = "\
 Examples:
   portcullis build policies/                       a template.yaml and a constraint.yaml beside each source
@@ -173,27 +167,6 @@ Examples:
                                                    conftest's policies as templates, constraints and a suite
 
 Exit codes: 0 all was written, or is as it should be, 1 `--check` found a difference, 2 a source is broken (all others are written).";
-
-const CRDS_EXAMPLES: &str = "\
-Examples:
-  portcullis generate crds | kubectl apply --server-side -f -
-  portcullis generate crds --policies policies/ --output crds/
-
-Exit codes: 0 all were written, 2 a policy is broken, and nothing is written.";
-
-const MANIFESTS_EXAMPLES: &str = "\
-Examples:
-  portcullis generate manifests --policies policies/ | kubectl apply -f -
-  portcullis generate manifests --policies policies/ --for webhook --output manifests/
-
-Exit codes: 0 all was written, 2 a policy is broken, and nothing is written. Warnings are on standard error.";
-
-const VAP_EXAMPLES: &str = "\
-Examples:
-  portcullis generate vap --policies policies/ | kubectl apply -f -
-  portcullis generate vap --policies policies/ --all --output policies-of-api-servers/
-
-Exit codes: 0 all were written, 2 a policy is broken, or no template is to become a policy, and nothing is written. Warnings are on standard error.";
 
 /// Judge Kubernetes manifests by Gatekeeper policies, and test the policies.
 #[derive(Debug, Parser)]
@@ -309,73 +282,6 @@ impl Args {
             _ => None,
         }
     }
-}
-
-#[derive(Debug, clap::Args)]
-pub struct DocsArgs {
-    /// Folders and files with templates, constraints and suites.
-    #[arg(value_name = "PATH", required = true, value_hint = ValueHint::AnyPath)]
-    pub paths: Vec<PathBuf>,
-    /// What it is written in.
-    #[arg(short = 'o', long, value_enum, default_value = "markdown")]
-    pub form: DocsForm,
-    /// The file that is written; by default standard output.
-    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
-    pub output: Option<PathBuf>,
-    /// What it is called.
-    #[arg(long, value_name = "TEXT", default_value = "Policies")]
-    pub title: String,
-    /// Write nothing; fail if the file is not what would be written.
-    #[arg(long, requires = "output")]
-    pub check: bool,
-}
-
-/// What a reference is written in.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub enum DocsForm {
-    /// Markdown.
-    Markdown,
-    /// One page that loads nothing.
-    Html,
-}
-
-/// `portcullis init`.
-#[derive(Debug, Subcommand)]
-pub enum InitCommand {
-    /// Make the folder of a new policy: a template, a constraint, a suite with samples, and a page about it.
-    ///
-    /// It is a whole policy, which asks for labels: its suite passes, and `lint` finds nothing. Change its condition, and the
-    /// samples with it.
-    #[command(after_help = INIT_POLICY_EXAMPLES)]
-    Policy(InitPolicyArgs),
-}
-
-#[derive(Debug, clap::Args)]
-pub struct InitPolicyArgs {
-    /// What it is called: `require-owner`, of which the kind is `RequireOwner`.
-    #[arg(value_name = "NAME")]
-    pub name: String,
-    /// The kinds that it is about: `Pod`, `apps/Deployment` or `example.com/v1/Widget`; several with commas.
-    #[arg(long, value_name = "KINDS", value_delimiter = ',', default_value = "Pod")]
-    pub kinds: Vec<String>,
-    /// What its condition is written in.
-    #[arg(long, value_enum, default_value = "rego")]
-    pub language: PolicyLanguage,
-    /// The folder that is made; by default one of its name, here.
-    #[arg(short, long, value_name = "DIR", value_hint = ValueHint::DirPath)]
-    pub output: Option<PathBuf>,
-    /// Say nothing of what was made.
-    #[arg(short, long)]
-    pub quiet: bool,
-}
-
-/// What a new policy is written in.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub enum PolicyLanguage {
-    /// Rego.
-    Rego,
-    /// CEL.
-    Cel,
 }
 
 /// `portcullis sync`.
@@ -1089,113 +995,6 @@ pub struct BuildArgs {
     /// No summary.
     #[arg(short, long)]
     pub quiet: bool,
-}
-
-/// `portcullis generate`.
-#[derive(Debug, Subcommand)]
-pub enum Generate {
-    /// Write CustomResourceDefinitions: of ConstraintTemplate, Config and SyncSet, and of constraint kinds.
-    ///
-    /// Where Gatekeeper is installed it brings those of its own kinds: apply only those of constraint kinds
-    /// then, or none.
-    Crds(CrdsArgs),
-    /// Write what the webhook and the audit need for some policies: roles, a webhook configuration, a
-    /// SyncSet.
-    ///
-    /// The roles allow to list the kinds that these policies are about or compare objects with, and no other;
-    /// the rules of the configuration send what the constraints are about. Both are made of the policies, so
-    /// make them anew when those change.
-    Manifests(ManifestsArgs),
-    /// Write the ValidatingAdmissionPolicies and bindings that Gatekeeper makes of templates in CEL.
-    ///
-    /// API servers evaluate them themselves. What of a constraint is lost on the way is a warning for each.
-    Vap(VapArgs),
-}
-
-#[derive(Debug, clap::Args)]
-#[command(after_help = VAP_EXAMPLES)]
-pub struct VapArgs {
-    /// Files and directories with templates and constraints; may be repeated.
-    #[arg(short, long, value_name = "PATH", required = true, value_hint = ValueHint::AnyPath)]
-    pub policies: Vec<PathBuf>,
-    /// Also of templates in CEL that do not say `generateVAP`.
-    #[arg(long)]
-    pub all: bool,
-    /// Go on without what is not supported. Each is a warning then.
-    #[arg(long)]
-    pub allow_unsupported: bool,
-    #[command(flatten)]
-    pub config: GatekeeperArgs,
-    /// Write a file for each template into this directory, instead of all to standard output.
-    #[arg(short, long, value_name = "DIR", value_hint = ValueHint::DirPath)]
-    pub output: Option<PathBuf>,
-}
-
-#[derive(Debug, clap::Args)]
-#[command(after_help = CRDS_EXAMPLES)]
-pub struct CrdsArgs {
-    /// Also those of the constraint kinds that the templates here define; may be repeated.
-    #[arg(short, long, value_name = "PATH", value_hint = ValueHint::AnyPath)]
-    pub policies: Vec<PathBuf>,
-    /// Go on without what is not supported: ExpansionTemplates, mutators, Providers, templates of other engines. Each
-    /// is a warning then.
-    #[arg(long)]
-    pub allow_unsupported: bool,
-    /// Write a file for each into this directory, instead of all to standard output.
-    #[arg(short, long, value_name = "DIR", value_hint = ValueHint::DirPath)]
-    pub output: Option<PathBuf>,
-}
-
-#[derive(Debug, clap::Args)]
-#[expect(clippy::struct_excessive_bools, reason = "a command line is a list of switches")]
-#[command(after_help = MANIFESTS_EXAMPLES)]
-pub struct ManifestsArgs {
-    /// Files and directories with templates, constraints, Configs and SyncSets; may be repeated.
-    ///
-    /// Kinds that are not Kubernetes' own are known by CustomResourceDefinitions among them.
-    #[arg(short, long, value_name = "PATH", required = true, value_hint = ValueHint::AnyPath)]
-    pub policies: Vec<PathBuf>,
-    /// For which program.
-    #[arg(long, value_name = "PROGRAM", default_value = "all")]
-    pub r#for: Program,
-    /// The namespace of the programs.
-    #[arg(short, long, value_name = "NAME", default_value = portcullis_manifests::NAMESPACE, value_parser = portcullis_sources::namespace)]
-    pub namespace: String,
-    /// Leave to Gatekeeper what only it supports, instead of refusing it.
-    #[arg(long)]
-    pub beside_gatekeeper: bool,
-    /// Also the roles for `portcullis-webhook --apply-crds`, for the templates that there are.
-    #[arg(long)]
-    pub apply_crds: bool,
-    /// Also the configuration for `portcullis-webhook --mutate`, with the rules that the mutators among the policies
-    /// need.
-    #[arg(long)]
-    pub mutate: bool,
-    /// Also what `portcullis-audit --expand` lists: what is expanded without an ExpansionTemplate.
-    #[arg(long, value_name = "WHAT")]
-    pub expand: Option<Expand>,
-    /// Go on without what is not supported: mutators without `--mutate`, Providers, templates of other engines. Each is a
-    /// warning then.
-    #[arg(long)]
-    pub allow_unsupported: bool,
-    #[command(flatten)]
-    pub config: GatekeeperArgs,
-    #[command(flatten)]
-    pub engine: EngineArgs,
-    /// Write files into this directory, instead of all to standard output.
-    #[arg(short, long, value_name = "DIR", value_hint = ValueHint::DirPath)]
-    pub output: Option<PathBuf>,
-}
-
-/// The programs that manifests are made for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub enum Program {
-    /// The admission webhook, with `--kube`.
-    Webhook,
-    /// The audit, with `--kube --match-kind-only`.
-    Audit,
-    /// Both.
-    All,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]

@@ -6,6 +6,7 @@
 //! (`portcullis-report`).
 
 mod args;
+mod authoring_args;
 mod commands;
 mod config_file;
 mod conftest_args;
@@ -13,6 +14,7 @@ mod eval_args;
 mod file_args;
 mod fmt_args;
 mod gator_args;
+mod generate_args;
 mod mutant_args;
 mod policy_args;
 mod remote_args;

@@ -13,7 +13,7 @@ use portcullis_report::{self as report, ExitStatus, Problem, human};
 use portcullis_sources::{self as read, Choice, is_suite};
 use portcullis_suite::{Expected, Suite, Test};
 
-use crate::args::{DocsArgs, DocsForm};
+use crate::authoring_args::{DocsArgs, DocsForm};
 
 /// Writes the reference, or compares it.
 pub fn run(args: &DocsArgs) -> anyhow::Result<ExitStatus> {

@@ -19,8 +19,8 @@ use portcullis_report::{self as report, ExitStatus, Problem};
 use portcullis_sources::{Choice, Input, documents, is_policy, prepared};
 use serde_json::Value;
 
-use crate::args::{CrdsArgs, Generate, ManifestsArgs, Program, VapArgs};
 use crate::commands::mutating::is_admission;
+use crate::generate_args::{CrdsArgs, Generate, ManifestsArgs, Program, VapArgs};
 
 /// Makes the manifests and writes them.
 pub fn run(what: &Generate) -> anyhow::Result<ExitStatus> {

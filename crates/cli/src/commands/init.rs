@@ -9,7 +9,7 @@ use portcullis::Kinds;
 use portcullis_manifests::scaffold::{AboutKind, Language, PolicyName, ScaffoldError, new_policy};
 use portcullis_report::{self as report, ExitStatus};
 
-use crate::args::{InitPolicyArgs, PolicyLanguage};
+use crate::authoring_args::{InitPolicyArgs, PolicyLanguage};
 
 /// Makes the folder. Nothing that is there is changed: one that has something in it is refused.
 pub fn run(args: &InitPolicyArgs) -> anyhow::Result<ExitStatus> {

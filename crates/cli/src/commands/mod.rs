@@ -54,7 +54,8 @@ use portcullis_audit::args::AuditAction;
 use portcullis_remote::RemoteError;
 use portcullis_report::ExitStatus;
 
-use crate::args::{Args, AuditCommand, Command, ConfigCommand, InitCommand, SyncCommand, TestArgs};
+use crate::args::{Args, AuditCommand, Command, ConfigCommand, SyncCommand, TestArgs};
+use crate::authoring_args::InitCommand;
 use crate::config_file;
 
 /// Calls the command.

@@ -49,6 +49,7 @@ use crate::names::{AdmissionPolicyKey, Gvk};
 use crate::object::Object;
 use crate::program::{Asking, EvaluationError, Followed, PolicyAnswer, PolicyProgram, PolicyView};
 use crate::value::{self, Value};
+use crate::world::World;
 
 /// Most parameters by which a policy is followed.
 const MOST_FOLLOWED: usize = 16;
@@ -131,6 +132,18 @@ pub(crate) struct Surroundings<'a> {
     pub(crate) watch: Option<&'a dyn Watch>,
     /// What expressions ask about rights, and what is known of it.
     pub(crate) asking: &'a Asking<'a>,
+}
+
+impl<'a> Surroundings<'a> {
+    /// Those of a world, in which objects are at hand.
+    pub(crate) fn new(
+        world: &World<'a>,
+        namespace: Option<&'a Object>,
+        inventory: &'a Value,
+        asking: &'a Asking<'a>,
+    ) -> Self {
+        Self { namespace, inventory, limits: world.limits(), watch: world.watch(), asking }
+    }
 }
 
 /// What a policy says of a request by one of its bindings.
@@ -220,17 +233,7 @@ impl BoundPolicy {
         };
         let (mut answers, mut cost, mut unknown) = (Vec::new(), 0_u64, None);
         for params in &params {
-            let view = PolicyView {
-                request: &seen.request,
-                condition_request: &seen.condition_request,
-                object: &seen.object,
-                old_object: &seen.old_object,
-                params,
-                limits: around.limits,
-                watch: around.watch,
-                asking: around.asking,
-            };
-            let (answer, spent) = self.policy.program.evaluate(&view);
+            let (answer, spent) = self.policy.program.evaluate(&seen.view(params, around));
             cost = cost.saturating_add(spent);
             match answer {
                 Ok(answer) => answers.push(answer),
@@ -258,18 +261,7 @@ impl BoundPolicy {
             return Vec::new();
         };
         let Ok(seen) = request.seen_as(&applies, &kinds, around.namespace) else { return Vec::new() };
-        let follow = |params: &Value| {
-            self.policy.program.follow(&PolicyView {
-                request: &seen.request,
-                condition_request: &seen.condition_request,
-                object: &seen.object,
-                old_object: &seen.old_object,
-                params,
-                limits: around.limits,
-                watch: around.watch,
-                asking: around.asking,
-            })
-        };
+        let follow = |params: &Value| self.policy.program.follow(&seen.view(params, around));
         params.iter().take(MOST_FOLLOWED).map(follow).collect()
     }
 }
@@ -280,6 +272,21 @@ struct Seen {
     condition_request: Value,
     object: Value,
     old_object: Value,
+}
+
+impl Seen {
+    fn view<'a>(&'a self, params: &'a Value, around: &Surroundings<'a>) -> PolicyView<'a> {
+        PolicyView {
+            request: &self.request,
+            condition_request: &self.condition_request,
+            object: &self.object,
+            old_object: &self.old_object,
+            params,
+            limits: around.limits,
+            watch: around.watch,
+            asking: around.asking,
+        }
+    }
 }
 
 impl Attributes<'_> {

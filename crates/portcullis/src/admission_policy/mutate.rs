@@ -243,16 +243,7 @@ impl<'r> Run<'r> {
         let seen = now
             .seen_as(applies, &self.kinds, self.around.namespace)
             .map_err(|message| Trouble::Failed(format!("failed to convert object version: {message}")))?;
-        run(&PolicyView {
-            request: &seen.request,
-            condition_request: &seen.condition_request,
-            object: &seen.object,
-            old_object: &seen.old_object,
-            params,
-            limits: self.around.limits,
-            watch: self.around.watch,
-            asking: self.around.asking,
-        })
+        run(&seen.view(params, self.around))
     }
 
     /// The object with what an expression came to.

@@ -54,13 +54,7 @@ impl AdmissionMutators {
         let inventory = inventory(world);
         let kinds = Kinds::new(&inventory);
         let asking = Asking::new(world.answers());
-        let around = Surroundings {
-            namespace: review.known_namespace(world),
-            inventory: &inventory,
-            limits: world.limits(),
-            watch: world.watch(),
-            asking: &asking,
-        };
+        let around = Surroundings::new(world, review.known_namespace(world), &inventory, &asking);
         let mutated = self.compiled().mutate(&review.attributes(&kinds), &around, between)?;
         let questions =
             if mutated.denied.is_empty() { Questions::default() } else { asking.into_questions() };

@@ -122,13 +122,7 @@ impl Review {
         let asking = Asking::new(world.answers());
         let inventory = inventory(world);
         let kinds = Kinds::new(&inventory);
-        let around = Surroundings {
-            namespace,
-            inventory: &inventory,
-            limits: world.limits(),
-            watch: world.watch(),
-            asking: &asking,
-        };
+        let around = Surroundings::new(world, namespace, &inventory, &asking);
         let (answer, steps) = bound.judge(&self.attributes(&kinds), &around);
         // What is decided all the same needs no answer.
         let is_unknown = matches!(answer, BoundAnswer::Unknown(_));
@@ -146,13 +140,7 @@ pub(super) fn followed(
     let asking = Asking::new(world.answers());
     let inventory = inventory(world);
     let kinds = Kinds::new(&inventory);
-    let around = Surroundings {
-        namespace,
-        inventory: &inventory,
-        limits: world.limits(),
-        watch: world.watch(),
-        asking: &asking,
-    };
+    let around = Surroundings::new(world, namespace, &inventory, &asking);
     let mut all = Followed::default();
     for one in bound.follow(&review.attributes(&kinds), &around) {
         all.found.extend(one.found);
