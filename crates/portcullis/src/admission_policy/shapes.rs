@@ -106,6 +106,9 @@ pub(crate) enum Holds {
     Anything,
 }
 
+/// Most fields of an object of a custom kind that one is looked for among that may have been meant: Kubernetes' own have 40.
+const MOST_NAMED: usize = 500;
+
 /// A kind whose objects have fields that are known.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Described<'a> {
@@ -170,15 +173,16 @@ impl<'a> Described<'a> {
         Some(TYPES.open(ty))
     }
 
-    /// The names of the fields that its objects may have at a path.
+    /// The names of the fields that its objects may have at a path; none of what a definition has too many of to be meant.
     pub(crate) fn fields_at(self, path: &[Option<&str>]) -> Vec<&'a str> {
         match self.type_at(path) {
             Some(Type::Fields { fields: Fields::Table(fields), .. }) => {
                 fields.split(' ').filter_map(|field| Some(field.split_once('=')?.0)).collect()
             }
             Some(Type::Fields { fields: Fields::Schema(schema), .. }) => {
-                let fields = value::get(schema, "properties").into_iter().flat_map(value::entries);
-                fields.map(|(name, _)| name).collect()
+                let fields = value::get(schema, "properties");
+                let fields = fields.filter(|fields| fields.count().is_some_and(|count| count <= MOST_NAMED));
+                fields.into_iter().flat_map(value::entries).map(|(name, _)| name).collect()
             }
             _ => Vec::new(),
         }
