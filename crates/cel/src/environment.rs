@@ -158,7 +158,8 @@ pub(crate) fn named_type(name: &str) -> Option<Type> {
         "google.protobuf.Timestamp" => Type::Timestamp,
         "type" => Type::Type(None),
         "uint" => Type::Uint,
-        "optional_type" => Type::optional(Type::Dyn),
+        // By its name alone, it is of nothing in particular.
+        "optional_type" => Type::Opaque("optional_type"),
         "net.IP" => Type::Opaque("net.IP"),
         "net.CIDR" => Type::Opaque("net.CIDR"),
         _ => Message::named(name)?.ty(),

@@ -287,3 +287,22 @@ fn what_is_read_is_known() {
     );
     assert_eq!(reads("object.a.b in [1, 2] || size(object.d) > 0"), ["object.a.b", "object.d"]);
 }
+
+#[test]
+fn what_is_wrong_within_a_macro_is_told_where_it_is() {
+    let told = |text: &str| -> Vec<(u32, String)> {
+        let wrong = Program::compile(text, &Environment::default()).unwrap_err();
+        wrong.into_iter().map(|diagnostic| (diagnostic.at, diagnostic.message)).collect()
+    };
+    let not_a_name = || (16, "argument is not an identifier".to_owned());
+    assert_eq!(told("[1].map([2].map(1, 2), 3)"), [not_a_name(), not_a_name()]);
+}
+
+#[test]
+fn the_type_of_optional_values_is_of_nothing_in_particular() {
+    let program = Program::compile("optional_type", &Environment::default()).unwrap();
+    assert_eq!(program.result().to_string(), "type(optional_type)");
+    let program = Program::compile("type(optional.of(1)) == optional_type", &Environment::default()).unwrap();
+    let evaluation = program.evaluate(&Variables::default(), &mut Budget::new(Limits::default(), None));
+    assert_eq!(evaluation.result.unwrap().as_bool(), Some(true));
+}

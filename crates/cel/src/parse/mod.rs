@@ -605,7 +605,8 @@ impl<'t> Parser<'t> {
             Some(Err((place, message))) => {
                 let place = self.nodes.get(place as usize).map_or(at, |node| node.at);
                 self.report(DiagnosticKind::Macro, place, message);
-                self.add(at, Kind::Error)
+                // What it is part of may be wrong because of it, and is so at the same place.
+                self.add(place, Kind::Error)
             }
             None => self.add(at, Kind::Call { function: function.into(), target, args }),
         }
