@@ -179,17 +179,29 @@ impl<'m> Builder<'_, 'm> {
                 return;
             }
             (ExprKind::Object(left), ExprKind::Object(right)) if left.len() == right.len() => {
-                let same = |(left, right): (&crate::ast::Entry, &crate::ast::Entry)| {
-                    left.key.as_string().is_some() && left.key.as_string() == right.key.as_string()
-                };
-                if left.iter().zip(right).all(same) {
-                    for (left, right) in left.iter().zip(right) {
-                        self.equate(&left.value, &right.value, both_ways);
+                let is_text = |entry: &crate::ast::Entry| entry.key.as_string().is_some();
+                if left.iter().chain(right).all(is_text) {
+                    let (mut rest, known) = (Vec::new(), by_key(right));
+                    for entry in left {
+                        match entry.key.as_string().and_then(|key| known.get(key)) {
+                            Some(other) => self.equate(&entry.value, other, both_ways),
+                            None => rest.push(&entry.value),
+                        }
                     }
+                    let left = by_key(left);
+                    let is_alone = |key: &str| !left.contains_key(key);
+                    rest.extend(known.into_iter().filter(|(key, _)| is_alone(key)).map(|(_, value)| value));
+                    // What the other side does not have at all is bound by nothing.
+                    rest.into_iter().for_each(|value| self.demand(value));
                     return;
                 }
             }
             _ => {}
+        }
+        if never_match(lhs, rhs) {
+            self.demand(lhs);
+            self.demand(rhs);
+            return;
         }
         let mut ways = vec![self.way(lhs, rhs)];
         if both_ways {
@@ -347,6 +359,22 @@ impl<'m> Builder<'_, 'm> {
                 needs.push((id, var.span));
             }
         }
+    }
+}
+
+/// The values of an object that is spelled out, by those of its keys that are texts.
+fn by_key(entries: &[crate::ast::Entry]) -> BTreeMap<&str, &Expr> {
+    entries.iter().filter_map(|entry| Some((entry.key.as_string()?, &entry.value))).collect()
+}
+
+/// Whether two sides are spelled out so that neither binds anything of the other: `[a, b] := [1]`.
+fn never_match(lhs: &Expr, rhs: &Expr) -> bool {
+    use ExprKind::{Array, Bool, Null, Number, Object, Set, String};
+    match (&lhs.kind, &rhs.kind) {
+        (Object(left), Object(right)) => left.len() != right.len(),
+        (Array(_) | Object(_), Null | Bool(_) | Number(_) | String(_) | Array(_) | Object(_) | Set(_))
+        | (Null | Bool(_) | Number(_) | String(_) | Set(_), Array(_) | Object(_)) => true,
+        _ => false,
     }
 }
 
