@@ -81,7 +81,11 @@
 // Builds with CEL find what nobody uses.
 #![cfg_attr(
     not(feature = "cel"),
-    allow(dead_code, unused_imports, reason = "what only CEL asks of other stages; the linker leaves it out")
+    allow(
+        dead_code,
+        unused_imports,
+        reason = "what only CEL asks of other stages; the linker leaves it out"
+    )
 )]
 
 mod admission_policy;

@@ -205,7 +205,7 @@ impl Template {
         let CompiledTemplate { schema, mut programs, left_out } = compiled;
         if let (EngineChoice::CelFirst, Some(error)) = (choice, left_out) {
             return Err(error.hint(
-                "build with the feature `cel`, which is one of the defaults, or choose to run the Rego that the template also has (`EngineChoice::RegoOnly`)",
+                "build with the feature `cel`, which is one of the defaults, or choose Rego only, which the template has as well",
             ));
         }
         let is_chosen = |engine: Engine| match choice {
