@@ -30,11 +30,11 @@ use portcullis_report::{self as report, ExitStatus, Problem, human};
 use portcullis_sources::{self as read, Choice, InputFile};
 use rayon::prelude::*;
 
-use crate::args::{Selection, VerifyArgs};
 use crate::commands::evaluation::Evaluating;
 use crate::commands::mutants::Specimens;
 use crate::commands::second::Tally;
 use crate::commands::{rego_tests, templates};
+use crate::verify_args::{Selection, VerifyArgs};
 
 use cases::Judging;
 use compiled::Compiling;

@@ -13,10 +13,10 @@ use rayon::prelude::*;
 use super::cases::{Judging, run_case};
 use super::compiled::{Compiling, compile};
 use super::files::{Files, whole};
-use crate::args::Selection;
 use crate::commands::fates::List;
 use crate::commands::mutants::Specimens;
 use crate::commands::second::{Second, Tally};
+use crate::verify_args::Selection;
 
 /// Runs suites.
 pub(super) struct Runner<'a> {
