@@ -1,5 +1,6 @@
-// Builds the module, and the playground with the module in it: `node build.mjs [--profile NAME] [--small] [--wasm FILE] [--sizes]`.
-// `--small` leaves out time zones and what cannot have been meant in policies: see the features of crates/embed-c.
+// Builds the module, and the playground with the module in it: `node build.mjs [--profile NAME] [--features LIST] [--wasm FILE] [--sizes]`.
+// `--features cel,lint` takes these of the features of crates/embed-c only (`cel`, `lint`, `time-zones`), `--features=` none: docs/embedding.md
+// says what each is worth.
 // Needs Rust with the target wasm32-unknown-unknown, and nothing else.
 import { execFileSync } from "node:child_process";
 import { copyFileSync, mkdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
@@ -11,13 +12,13 @@ import { brotliCompressSync, gzipSync } from "node:zlib";
 const here = dirname(fileURLToPath(import.meta.url));
 const root = join(here, "../..");
 const { values } = parseArgs({
-  options: { profile: { type: "string", default: "wasm" }, wasm: { type: "string" }, out: { type: "string", default: here }, sizes: { type: "boolean" }, small: { type: "boolean" } },
+  options: { profile: { type: "string", default: "wasm" }, wasm: { type: "string" }, out: { type: "string", default: here }, sizes: { type: "boolean" }, features: { type: "string" } },
 });
 
 let wasm = values.wasm;
 if (!wasm) {
   const target = "wasm32-unknown-unknown";
-  const args = ["build", "--locked", "--profile", values.profile, "-p", "portcullis-embed-c", "--lib", "--target", target, ...(values.small ? ["--no-default-features"] : [])];
+  const args = ["build", "--locked", "--profile", values.profile, "-p", "portcullis-embed-c", "--lib", "--target", target, ...(values.features === undefined ? [] : ["--no-default-features", "--features", values.features])];
   execFileSync("cargo", args, { cwd: root, stdio: "inherit" });
   const folder = values.profile === "dev" ? "debug" : values.profile;
   wasm = join(process.env.CARGO_TARGET_DIR ?? join(root, "target"), target, folder, "portcullis_c.wasm");

@@ -25,6 +25,8 @@ type CompileOptions struct {
 	AllowUnsupported bool
 	// Partial takes what is good, whatever is wrong beside it.
 	Partial bool
+	// RegoOnly runs the Rego of templates that have CEL as well, which is run otherwise. A template in CEL only is an error then.
+	RegoOnly bool
 }
 
 // CompileRequest is a compileRequest, in JSON.
@@ -32,8 +34,13 @@ func CompileRequest(options CompileOptions, documents []Document) ([]byte, error
 	if documents == nil {
 		documents = []Document{}
 	}
+	engines := "cel-first"
+	if options.RegoOnly {
+		engines = "rego-only"
+	}
 	return json.Marshal(map[string]any{
 		"version": 1, "documents": documents, "allowUnsupported": options.AllowUnsupported, "partial": options.Partial,
+		"engines": engines,
 	})
 }
 

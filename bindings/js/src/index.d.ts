@@ -10,6 +10,8 @@ export interface CompileOptions {
   allowUnsupported?: boolean;
   /** What is good is taken, whatever is wrong beside it. */
   partial?: boolean;
+  /** Which program of a template is run that has more than one: CEL, as Gatekeeper does, or its Rego. Then a template in CEL only is an error. */
+  engines?: "cel-first" | "rego-only";
 }
 
 /** What each evaluation may use. */

@@ -50,7 +50,7 @@ pub use eval::Room;
 pub use functions::{FunctionInfo, functions};
 pub use lex::{Name, names};
 pub use library::{Cidr, Format, Quantity, Semver, Url};
-pub use parse::is_reserved;
+pub use parse::{escaped, is_reserved};
 pub use parts::{Part, PartKind, Quantifier, parts};
 pub use portcullis_value::{AccessAnswer, AccessQuestion, AccessResource, AccessTo, AccessUser};
 pub use program::{Evaluation, Program};

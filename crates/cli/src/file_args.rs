@@ -82,3 +82,18 @@ pub fn size(text: &str) -> Result<usize, String> {
         None => Err("expected a size such as `512KiB`, `64MiB` or a number of bytes".to_owned()),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sizes_are_read() {
+        assert_eq!(size("64MiB"), Ok(64 << 20));
+        assert_eq!(size("10k"), Ok(10 << 10));
+        assert_eq!(size("123"), Ok(123));
+        for wrong in ["", "x", "10 apples", "-1", "5GiB"] {
+            assert!(size(wrong).is_err(), "{wrong}");
+        }
+    }
+}

@@ -7,18 +7,26 @@
 
 mod args;
 mod authoring_args;
+mod bench_args;
+mod build_args;
 mod commands;
 mod config_file;
 mod conftest_args;
 mod eval_args;
+mod evaluation_args;
 mod file_args;
 mod fmt_args;
 mod gator_args;
 mod generate_args;
+mod lint_args;
 mod mutant_args;
+mod mutate_args;
 mod policy_args;
 mod remote_args;
 mod run;
+mod sync_args;
+mod test_args;
+mod verify_args;
 
 use std::process::ExitCode;
 

@@ -99,7 +99,7 @@ impl Engine {
         }
         let (expansions, errors) = ExpansionSet::from_resources(resources.clone());
         problems.extend(errors);
-        let (policies, errors) = PolicySet::from_resources(resources);
+        let (policies, errors) = PolicySet::from_resources_in(resources, &request.settings());
         problems.extend(errors);
         problems.extend(policies.impossible_kinds(&scopes));
         let problems = Unsupported::allowed(request.allow_unsupported).judge(problems);

@@ -1,6 +1,9 @@
 //! Requests as they come: JSON, of which everything is known or an error.
 
-use portcullis::{EnforcementPoint, Error, ErrorKind, EvaluationLimits, Form, Limits, Object, Source};
+use portcullis::{
+    EnforcementPoint, EngineChoice, Error, ErrorKind, EvaluationLimits, Form, Limits, Object, PolicySettings,
+    Source,
+};
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
@@ -21,6 +24,19 @@ pub(crate) struct Compile {
     /// What is good makes an engine, whatever is wrong beside it.
     #[serde(default)]
     pub(crate) partial: bool,
+    #[serde(default)]
+    engines: Engines,
+}
+
+/// Which program of a template is run, where it has more than one.
+#[derive(Clone, Copy, Debug, Default, Deserialize, PartialEq, Eq)]
+#[serde(rename_all = "kebab-case")]
+enum Engines {
+    /// CEL where there is any, or else Rego.
+    #[default]
+    CelFirst,
+    /// Rego. A template without it is an error.
+    RegoOnly,
 }
 
 /// A text of YAML or JSON documents, and what messages call it.
@@ -177,6 +193,15 @@ impl Compile {
     pub(crate) fn read(request: &[u8]) -> Result<Self, Error> {
         let read: Self = read(request, "compile")?;
         check_version(read.version).map(|()| read)
+    }
+
+    /// The settings of the core that it asks for.
+    pub(crate) fn settings(&self) -> PolicySettings {
+        let engines = match self.engines {
+            Engines::CelFirst => EngineChoice::CelFirst,
+            Engines::RegoOnly => EngineChoice::RegoOnly,
+        };
+        PolicySettings { engines, ..PolicySettings::default() }
     }
 }
 

@@ -49,7 +49,9 @@ spec:
 
 #[test]
 fn zones_are_known_or_named_in_an_error() {
-    for policy in [REGO, CEL] {
+    // Without CEL it is no policy: see `cel.rs`.
+    let policies: &[&str] = if cfg!(feature = "cel") { &[REGO, CEL] } else { &[REGO] };
+    for policy in policies {
         let request = json!({"version": 1, "documents": [{"name": "policy.yaml", "text": policy}]});
         let compiled = Engine::compile(request.to_string().as_bytes());
         let engine = compiled.engine.unwrap_or_else(|| panic!("{}", compiled.answer));

@@ -66,12 +66,33 @@
 //!
 //! [`Document`], [`Resource`], [`PolicySet`], [`Review`], [`Outcome`], [`Decision`]; beside them
 //! [`Inventory`] and [`World`]. The examples `link` and `admission_controller` show a whole program each.
+//!
+//! # Features
+//!
+//! All but `regorus` are on by default. What a build leaves out is an error where it is asked for, and never a pass.
+//!
+//! - `cel`: CEL. Without it a template in CEL, an admission policy of the API server's, a rule in CEL of a schema and a
+//!   [`CelQuery`] are errors where they are loaded. A template in both languages is one as well, as Gatekeeper would run its
+//!   CEL, but for [`EngineChoice::RegoOnly`].
+//! - `lint`: what cannot have been meant in a policy's text. Without it a template that can never fire is not an error.
+//! - `time-zones`: the tables of time zones. Without them an evaluation that names one is an error.
+//! - `regorus`: conversions with the values of the crate of that name.
 #![forbid(unsafe_code)]
+// Builds with CEL find what nobody uses.
+#![cfg_attr(
+    not(feature = "cel"),
+    allow(
+        dead_code,
+        unused_imports,
+        reason = "what only CEL asks of other stages; the linker leaves it out"
+    )
+)]
 
 mod admission_policy;
 mod admission_rules;
 mod analysis;
 mod api;
+mod cel;
 mod decision;
 mod document;
 mod enforcement;

@@ -250,8 +250,6 @@ const TOGETHER: &[(&str, &[&str])] = &[
     // Who looks after the configuration asks whether this replica serves; how that goes is shown with the
     // rest.
     ("webhook", &["configuration::keep", "state"]),
-    // Mutants are judged by what suites are judged with, which keeps the tests that they are made of.
-    ("cli", &["commands::mutants", "commands::verify"]),
 ];
 
 #[test]

@@ -282,6 +282,51 @@ impl Assertion {
         };
         Some(Self { violations: violations?, message, location: node.location() })
     }
+
+    /// What it wants and what there is instead, of violations with these messages; `None` if it holds.
+    ///
+    /// ```
+    /// # use portcullis::Location;
+    /// use portcullis_suite::{Assertion, Expected};
+    ///
+    /// # let location = Location::new(portcullis::Source::new("suite.yaml", ""), 0..0);
+    /// let assertion = Assertion { violations: Expected::Exactly(1), message: None, location };
+    /// assert_eq!(assertion.unmet(["privileged"]), None);
+    /// assert_eq!(assertion.unmet([]).unwrap(), "expected exactly 1 violation, got 0");
+    /// ```
+    #[must_use]
+    pub fn unmet<'m>(&self, messages: impl IntoIterator<Item = &'m str>) -> Option<String> {
+        let (mut all, mut matching) = (0_usize, 0_usize);
+        for message in messages {
+            all += 1;
+            matching += usize::from(self.message.as_ref().is_none_or(|pattern| pattern.is_match(message)));
+        }
+        let holds = match self.violations {
+            Expected::Yes => matching > 0,
+            Expected::No => matching == 0,
+            Expected::Exactly(wanted) => u64::try_from(matching) == Ok(wanted),
+        };
+        if holds {
+            return None;
+        }
+        let wanted = match self.violations {
+            Expected::Yes => "expected at least one violation".to_owned(),
+            Expected::No => "expected no violation".to_owned(),
+            Expected::Exactly(1) => "expected exactly 1 violation".to_owned(),
+            Expected::Exactly(wanted) => format!("expected exactly {wanted} violations"),
+        };
+        let got = match &self.message {
+            None => format!(", got {all}"),
+            Some(pattern) if all > matching => {
+                let others = all - matching;
+                format!(
+                    " with a message that matches `{pattern}`, got {matching} (and {others} with other messages)"
+                )
+            }
+            Some(pattern) => format!(" with a message that matches `{pattern}`, got {matching}"),
+        };
+        Some(format!("{wanted}{got}"))
+    }
 }
 
 fn read_expected(node: &Node<'_>, errors: &mut Vec<Error>) -> Option<Expected> {

@@ -8,7 +8,7 @@ from collections import deque
 from dataclasses import dataclass, replace
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Iterable, Iterator, Mapping, Optional, Sequence, TypedDict, Union
+from typing import TYPE_CHECKING, Any, Iterable, Iterator, Literal, Mapping, Optional, Sequence, TypedDict, Union
 
 from portcullis import _native
 from portcullis._errors import InputError, InventoryError, PolicyError, ReviewError, closed, input_error
@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
 #: An object or a request: values as `json.loads` makes them, or a text of JSON or YAML.
 Object = Union[Mapping[str, Any], str, bytes, bytearray]
+#: Which program of a template is run, where it has more than one.
+Engines = Literal["cel-first", "rego-only"]
 
 _SUFFIXES = {".yaml", ".yml", ".json"}
 
@@ -127,24 +129,45 @@ class Policies:
 
     @classmethod
     def from_text(
-        cls, *texts: str, allow_unsupported: bool = False, partial: bool = False, **named: str
+        cls,
+        *texts: str,
+        allow_unsupported: bool = False,
+        partial: bool = False,
+        engines: Engines = "cel-first",
+        **named: str,
     ) -> Policies:
         """Compiles texts of YAML or JSON documents; those that are given by name are called so in messages."""
         documents = {f"policy-{number}.yaml": text for number, text in enumerate(texts, 1)}
-        return cls.compile({**documents, **named}, allow_unsupported=allow_unsupported, partial=partial)
+        return cls.compile(
+            {**documents, **named}, allow_unsupported=allow_unsupported, partial=partial, engines=engines
+        )
 
     @classmethod
     def from_files(
-        cls, *paths: Union[str, Path], allow_unsupported: bool = False, partial: bool = False
+        cls,
+        *paths: Union[str, Path],
+        allow_unsupported: bool = False,
+        partial: bool = False,
+        engines: Engines = "cel-first",
     ) -> Policies:
         """Compiles files, and all `.yaml`, `.yml` and `.json` files below directories."""
-        return cls.compile(read_files(*paths), allow_unsupported=allow_unsupported, partial=partial)
+        return cls.compile(
+            read_files(*paths), allow_unsupported=allow_unsupported, partial=partial, engines=engines
+        )
 
     @classmethod
     def compile(
-        cls, documents: Mapping[str, str], *, allow_unsupported: bool = False, partial: bool = False
+        cls,
+        documents: Mapping[str, str],
+        *,
+        allow_unsupported: bool = False,
+        partial: bool = False,
+        engines: Engines = "cel-first",
     ) -> Policies:
         """Compiles texts by name. All of them count or none, unless `partial` takes what is good.
+
+        Of a template with CEL and Rego the CEL is run, as Gatekeeper does; `engines="rego-only"` runs the Rego, and
+        a template in CEL only is an error then.
 
         Raises PolicyError, which has all that is wrong.
         """
@@ -154,6 +177,7 @@ class Policies:
             "documents": listed,
             "allowUnsupported": allow_unsupported,
             "partial": partial,
+            "engines": engines,
         }
         try:
             written = _bytes(request, "the policies")

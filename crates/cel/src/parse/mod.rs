@@ -53,6 +53,41 @@ pub fn is_reserved(word: &str) -> bool {
     RESERVED.contains(&word)
 }
 
+/// The name that a field of a schema has in expressions, as an API server escapes it; none if it cannot be said there.
+///
+/// ```
+/// use portcullis_cel::escaped;
+///
+/// assert_eq!(escaped("namespace").as_deref(), Some("__namespace__"));
+/// assert_eq!(escaped("a.b-c").as_deref(), Some("a__dot__b__dash__c"));
+/// assert_eq!(escaped("a b"), None);
+/// ```
+#[must_use]
+pub fn escaped(field: &str) -> Option<String> {
+    if is_reserved(field) {
+        return Some(format!("__{field}__"));
+    }
+    let first = field.chars().next()?;
+    if !(first.is_ascii_alphabetic() || first == '_') {
+        return None;
+    }
+    let mut text = String::new();
+    let mut rest = field;
+    while let Some(c) = rest.chars().next() {
+        let (part, taken): (&str, usize) = match c {
+            '_' if rest.starts_with("__") => ("__underscores__", 2),
+            '.' => ("__dot__", 1),
+            '-' => ("__dash__", 1),
+            '/' => ("__slash__", 1),
+            c if c.is_ascii_alphanumeric() || c == '_' => (rest.get(..1)?, 1),
+            _ => return None,
+        };
+        text.push_str(part);
+        rest = rest.get(taken..)?;
+    }
+    Some(text)
+}
+
 /// The expression of a text, or what is wrong with it.
 pub(crate) fn parse(text: &str) -> Result<Ast, Vec<Diagnostic>> {
     parse_with_spans(text).map(|(ast, _)| ast)

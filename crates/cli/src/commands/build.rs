@@ -16,7 +16,7 @@ use portcullis_report::{self as report, ExitStatus, Problem, count};
 use portcullis_sources::{self as read, Choice};
 use serde_json::Value;
 
-use crate::args::BuildArgs;
+use crate::build_args::BuildArgs;
 use crate::commands::rego_files::modules;
 
 /// Makes the files, or compares them.

@@ -7,7 +7,7 @@ use portcullis::{Error, Object, PolicySet, Resource, Scopes};
 use portcullis_audit::kube::{Connection, Mutators};
 
 #[cfg(feature = "kube")]
-use crate::args::ClusterArgs;
+use crate::test_args::ClusterArgs;
 
 /// A cluster that is asked. A build that knows none has no value of it.
 #[cfg(feature = "kube")]

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant, SystemTime};
 use portcullis::{EvaluationLimits, Inventory, Stopwatch, World};
 use portcullis_sources::Deadline;
 
-use crate::args::EvaluationArgs;
+use crate::evaluation_args::EvaluationArgs;
 
 /// The same for all reviews of a run.
 #[derive(Clone, Copy, Debug)]

@@ -16,9 +16,9 @@ use portcullis_report::{self as report, ExitStatus, Problem, gator, human};
 use portcullis_sources::{self as read, Choice};
 use serde_json::json;
 
-use crate::args::ExpandArgs;
 use crate::commands::asking;
 use crate::commands::mutating::{Admission, expanding, is_admission};
+use crate::mutate_args::ExpandArgs;
 
 /// How objects are printed.
 #[derive(Clone, Copy)]

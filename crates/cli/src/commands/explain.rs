@@ -4,9 +4,9 @@ use std::io::Write;
 
 use portcullis_report::{self as report, ExitStatus, Form, Problem, TestReport};
 
-use crate::args::TestArgs;
 use crate::commands::fixing;
 use crate::commands::test::report_of;
+use crate::test_args::TestArgs;
 
 type Writer = fn(&TestReport, &mut dyn Write) -> std::io::Result<()>;
 

@@ -9,8 +9,8 @@ use portcullis_report::fixes::{FixedFile, files};
 use portcullis_report::{Place, Problem, TestReport, count};
 use portcullis_sources::{self as read, Choice, InputFile};
 
-use crate::args::TestArgs;
 use crate::commands::in_place;
+use crate::test_args::TestArgs;
 
 /// What is done with fixes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

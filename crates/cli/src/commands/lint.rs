@@ -21,10 +21,10 @@ use portcullis_sources::{self as read, Choice, Input, RenderArgs, is_policy, is_
 use portcullis_suite::Suite;
 use rayon::prelude::*;
 
-use crate::args::LintArgs;
 use crate::commands::evaluation::Evaluating;
 use crate::commands::remedies::How;
 use crate::commands::{mutating, remedies, templates, upgrade, verify};
+use crate::lint_args::LintArgs;
 
 /// Reads the policies and reports; with `--fix`, on what is left.
 pub fn run(args: &LintArgs) -> anyhow::Result<ExitStatus> {

@@ -13,9 +13,12 @@ use portcullis_report::verify::{Failure, Status};
 use portcullis_report::{self as report, ExitStatus, Finding, Problem, TestReport};
 use portcullis_sources::{self as read, Bounds, Input, InputFile, measure, show_size};
 
-use crate::args::{Args, Command, LintArgs, LspArgs, Selection, TestArgs};
+use crate::args::{Args, Command, LspArgs};
 use crate::commands::{lint, test, verify};
 use crate::config_file::{self, Refused};
+use crate::lint_args::LintArgs;
+use crate::test_args::TestArgs;
+use crate::verify_args::Selection;
 
 /// Serves one editor on standard input and output.
 pub fn run(args: &LspArgs) -> anyhow::Result<ExitStatus> {

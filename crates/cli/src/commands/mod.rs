@@ -54,9 +54,11 @@ use portcullis_audit::args::AuditAction;
 use portcullis_remote::RemoteError;
 use portcullis_report::ExitStatus;
 
-use crate::args::{Args, AuditCommand, Command, ConfigCommand, SyncCommand, TestArgs};
+use crate::args::{Args, AuditCommand, Command, ConfigCommand};
 use crate::authoring_args::InitCommand;
 use crate::config_file;
+use crate::sync_args::SyncCommand;
+use crate::test_args::TestArgs;
 
 /// Calls the command.
 pub fn dispatch(args: &mut Args) -> anyhow::Result<ExitStatus> {

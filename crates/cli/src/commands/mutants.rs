@@ -22,7 +22,10 @@ use rayon::prelude::*;
 
 use super::evaluation::Evaluating;
 use super::fates::{Fate, Judged, List, NotRun, accepted};
-use super::verify::{Compiled, Files, Reviewed, check, engine_of, review_of};
+use super::verify::assertions::check;
+use super::verify::cases::{Reviewed, review_of};
+use super::verify::compiled::{Compiled, engine_of};
+use super::verify::files::Files;
 
 /// The tests whose templates are mutated, and what suites list of the mutants.
 #[derive(Default)]

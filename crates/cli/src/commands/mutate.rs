@@ -15,9 +15,9 @@ use portcullis_report::{self as report, ExitStatus, Problem};
 use portcullis_sources::Ignores;
 use rayon::prelude::*;
 
-use crate::args::{MutateArgs, MutateForm};
 use crate::commands::input::{Loaded, Purpose, Sources, SubjectKind, has_errors, load};
 use crate::commands::mutating::{Mutating, Outside, as_written, ignored};
+use crate::mutate_args::{MutateArgs, MutateForm};
 
 /// Mutates, and writes what comes of it.
 pub fn run(args: &MutateArgs) -> anyhow::Result<ExitStatus> {

@@ -12,9 +12,9 @@ use portcullis_providers::Answering;
 use portcullis_report::mutate::Mutated;
 use rayon::prelude::*;
 
-use crate::args::OperationArg;
 use crate::commands::asking;
 use crate::commands::input::{Changed, Subject, SubjectKind};
+use crate::mutate_args::OperationArg;
 
 impl From<OperationArg> for Operation {
     fn from(operation: OperationArg) -> Self {

@@ -17,10 +17,10 @@ use portcullis_report::verify::{Failure, Status, SuiteResult, TestResult};
 use portcullis_sources::{self as read, Choice, InputFile};
 use rayon::prelude::*;
 
-use crate::args::{Selection, VerifyArgs};
 use crate::commands::evaluation::Evaluating;
 use crate::commands::rego_files::{add_data, data, modules};
 use crate::commands::second::not_compared;
+use crate::verify_args::{Selection, VerifyArgs};
 
 /// What came of the tests of all files.
 #[derive(Default)]

@@ -9,8 +9,8 @@ use portcullis::{Error, ErrorKind, Limits, Location, Remedied, Source};
 use portcullis_report::{self as report, count, escape};
 use portcullis_sources as read;
 
-use crate::args::LintArgs;
 use crate::commands::in_place;
+use crate::lint_args::LintArgs;
 
 /// What is done with remedies.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

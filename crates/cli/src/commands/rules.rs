@@ -18,11 +18,11 @@ use portcullis_report::{
 use portcullis_sources::{InputFile, elsewhere};
 use rayon::prelude::*;
 
-use crate::args::TestArgs;
 use crate::commands::evaluation::Evaluating;
 use crate::commands::input::{Given, has_errors};
 use crate::commands::rego_files::{data, modules};
 use crate::commands::trace::{Done, account};
+use crate::test_args::TestArgs;
 
 /// Rules, and what they are asked about.
 pub struct Rules {

@@ -12,7 +12,7 @@ use portcullis_report::{ExitStatus, Problem, human};
 use portcullis_sources::{self as read, Choice};
 use serde_json::Value;
 
-use crate::args::SyncTestArgs;
+use crate::sync_args::SyncTestArgs;
 
 /// The annotation in which a template says what it needs.
 const REQUIRES: &str = "metadata.gatekeeper.sh/requires-sync-data";

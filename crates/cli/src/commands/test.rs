@@ -26,7 +26,6 @@ use portcullis_report::{
 use portcullis_sources::{Ignores, prepared};
 use rayon::prelude::*;
 
-use crate::args::{FailOn, TestArgs};
 use crate::commands::asking;
 use crate::commands::baseline::Baseline;
 use crate::commands::cluster::{self, Cluster};
@@ -42,6 +41,7 @@ use crate::commands::rules::{Asked, Rules};
 use crate::commands::second::{Second, Tally, not_compared};
 use crate::commands::templates;
 use crate::commands::trace;
+use crate::test_args::{FailOn, TestArgs};
 
 /// Most bytes of all explanations of a run; each object has an equal part.
 const EXPLAINED_BYTES: usize = 256 << 20;

@@ -22,8 +22,8 @@ use portcullis_suite::Suite;
 use rayon::prelude::*;
 use serde_json::{Value, json};
 
-use crate::args::LintArgs;
 use crate::commands::in_place;
+use crate::lint_args::LintArgs;
 
 /// Random variants of each object of a suite, and of each that is built in.
 const VARIANTS: usize = 200;

@@ -2,16 +2,8 @@
 
 use std::sync::Arc;
 
+use crate::program::JsonOperation;
 use crate::value::{self, Value, View};
-
-/// An operation.
-#[derive(Clone, Debug)]
-pub(super) struct Operation {
-    pub(super) op: String,
-    pub(super) path: String,
-    pub(super) from: String,
-    pub(super) value: Option<Value>,
-}
 
 /// Why a patch is not applied.
 #[derive(Debug)]
@@ -31,7 +23,7 @@ const LARGEST: usize = 16 << 20;
 const EACH: usize = 16;
 
 /// The object with all operations applied.
-pub(super) fn apply(object: &Value, operations: &[Operation]) -> Result<Value, Failed> {
+pub(super) fn apply(object: &Value, operations: &[JsonOperation]) -> Result<Value, Failed> {
     let mut object = object.clone();
     for operation in operations {
         object = one(&object, operation)?;
@@ -42,8 +34,8 @@ pub(super) fn apply(object: &Value, operations: &[Operation]) -> Result<Value, F
     Ok(object)
 }
 
-fn one(object: &Value, operation: &Operation) -> Result<Value, Failed> {
-    let Operation { op, path, from, value } = operation;
+fn one(object: &Value, operation: &JsonOperation) -> Result<Value, Failed> {
+    let JsonOperation { op, path, from, value } = operation;
     let given = || value.clone().unwrap_or(Value::NULL);
     match op.as_str() {
         "add" => {

@@ -1,17 +1,18 @@
 //! Patches that would be too large, and merges that a table decides.
 
-use super::json_patch::{Failed, Operation, apply};
+use super::json_patch::{Failed, apply};
 use super::types::Types;
 use super::{json_patch, merge};
 use crate::names::Gvk;
+use crate::program::JsonOperation;
 use crate::value::{self, Value};
 
 fn value(text: &str) -> Value {
     value::from_json(&serde_json::from_str(text).unwrap())
 }
 
-fn operation(op: &str, path: &str, from: &str, value: Option<Value>) -> Operation {
-    Operation { op: op.to_owned(), path: path.to_owned(), from: from.to_owned(), value }
+fn operation(op: &str, path: &str, from: &str, value: Option<Value>) -> JsonOperation {
+    JsonOperation { op: op.to_owned(), path: path.to_owned(), from: from.to_owned(), value }
 }
 
 #[test]

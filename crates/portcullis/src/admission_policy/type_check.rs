@@ -85,9 +85,9 @@ fn check_with(policy: &AdmissionPolicy, schema: Option<&Value>) -> Vec<Error> {
     }
     let types = Types::new();
     let params = policy.param_kind.as_ref().and_then(|kind| match schema {
-        Some(schema) => types.cel_type_of_custom(kind, schema),
-        None => types.cel_type_of(kind),
+        Some(schema) => types.described_by(kind, schema),
+        None => types.described(kind),
     });
-    let checked = kinds.iter().filter_map(|kind| Some((kind, types.cel_type_of(kind)?)));
-    checked.flat_map(|(kind, of)| PolicyProgram::check_types(policy, kind, of, params.clone())).collect()
+    let checked = kinds.iter().filter_map(|kind| Some((kind, types.described(kind)?)));
+    checked.flat_map(|(kind, of)| PolicyProgram::check_types(policy, kind, &of, params.as_ref())).collect()
 }

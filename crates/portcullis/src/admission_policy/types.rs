@@ -18,14 +18,9 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use portcullis_cel::Type as CelType;
-
 use crate::names::Gvk;
-use crate::schema::escaped_field;
+use crate::program::{FieldType, KindType, Naming, ObjectType};
 use crate::value::{self, Value, View};
-
-/// Named types of CEL, with their fields.
-pub(super) type CelObjects = Vec<(String, Vec<(String, CelType)>)>;
 
 /// The types of an API server of 1.36, in the stable versions.
 const TABLE: &str = include_str!("types.txt");
@@ -148,62 +143,70 @@ impl Types {
         self.0.kinds.get(&format!("{} {}", gvk.api_version(), gvk.kind)).map(|ty| Inner::Table(ty))
     }
 
-    /// The type of a kind of Kubernetes for CEL, with those of all objects in it: each is called by the path to it.
-    pub(super) fn cel_type_of(&self, gvk: &Gvk) -> Option<(CelType, CelObjects)> {
+    /// What the objects of a kind of Kubernetes are.
+    pub(super) fn described(&self, gvk: &Gvk) -> Option<KindType> {
         let Inner::Table(ty) = self.of_kind(gvk)? else { return None };
-        let mut objects = CelObjects::new();
-        let ty = self.cel_type(ty, &gvk.kind, &mut objects, 0);
-        Some((ty, objects))
+        let mut objects = Vec::new();
+        let whole = self.field_type(ty, &gvk.kind, &mut objects, 0);
+        Some(KindType { whole, objects })
     }
 
-    /// The type of a custom kind for CEL, by the schema of its definition.
-    pub(super) fn cel_type_of_custom(&self, gvk: &Gvk, schema: &Value) -> Option<(CelType, CelObjects)> {
-        let mut objects = CelObjects::new();
-        let ty = custom_type(schema, &gvk.kind, &mut objects)?;
-        let metadata = self.cel_type("ObjectMeta", &format!("{}.metadata", gvk.kind), &mut objects, 0);
+    /// What those of a custom kind are, by the schema of its definition.
+    pub(super) fn described_by(&self, gvk: &Gvk, schema: &Value) -> Option<KindType> {
+        let mut objects = Vec::new();
+        let whole = custom_type(schema, &gvk.kind, &mut objects)?;
+        let metadata = self.field_type("ObjectMeta", &format!("{}.metadata", gvk.kind), &mut objects, 0);
         // Whatever the schema says of them, these are there.
-        let (_, fields) = objects.iter_mut().find(|(name, _)| **name == *gvk.kind)?;
+        let fields = &mut objects.iter_mut().find(|object| *object.name == *gvk.kind)?.fields;
         fields.retain(|(field, _)| !["apiVersion", "kind", "metadata"].contains(&field.as_str()));
-        fields.extend([("apiVersion".to_owned(), CelType::String), ("kind".to_owned(), CelType::String)]);
+        fields.extend([("apiVersion".to_owned(), FieldType::Text), ("kind".to_owned(), FieldType::Text)]);
         fields.push(("metadata".to_owned(), metadata));
-        Some((ty, objects))
+        Some(KindType { whole, objects })
     }
 
-    fn cel_type(&self, text: &'static str, name: &str, objects: &mut CelObjects, depth: usize) -> CelType {
+    fn field_type(
+        &self,
+        text: &'static str,
+        name: &str,
+        objects: &mut Vec<ObjectType>,
+        depth: usize,
+    ) -> FieldType {
         /// Types of Kubernetes that are nested deeper are those that hold themselves.
         const DEEPEST: usize = 16;
         match text {
-            "s" => return CelType::String,
-            "t" => return CelType::Timestamp,
-            "y" => return CelType::Bytes,
-            "i" => return CelType::Int,
-            "f" => return CelType::Double,
-            "b" => return CelType::Bool,
-            "u" | "a" => return CelType::Dyn,
+            "s" => return FieldType::Text,
+            "t" => return FieldType::Moment,
+            "y" => return FieldType::Bytes,
+            "i" => return FieldType::Integer,
+            "f" => return FieldType::Float,
+            "b" => return FieldType::Bool,
+            "u" | "a" => return FieldType::Any,
             _ => {}
         }
         let of_map = text.strip_prefix("!{}").or_else(|| text.strip_prefix("{}"));
         if let Some(of) = of_map {
-            let of = self.cel_type(of, &format!("{name}.@elem"), objects, depth + 1);
-            return CelType::map(CelType::String, of);
+            let of = self.field_type(of, &format!("{name}.@elem"), objects, depth + 1);
+            return FieldType::Map(Box::new(of));
         }
         let of_list = text.strip_prefix("<>").or_else(|| text.strip_prefix('!'));
         let of_list = of_list.or_else(|| Some(text.strip_prefix('[')?.split_once(']')?.1));
         if let Some(of) = of_list {
-            return CelType::list(self.cel_type(of, &format!("{name}.@idx"), objects, depth + 1));
+            let of = self.field_type(of, &format!("{name}.@idx"), objects, depth + 1);
+            return FieldType::List(Box::new(of));
         }
         match self.0.types.get(text) {
             Some((fields, _)) if *fields != "*" && depth <= DEEPEST => {
                 let fields = fields.split(' ').filter_map(|field| field.split_once('='));
-                let fields: Vec<(String, CelType)> = fields
+                let fields: Vec<(String, FieldType)> = fields
                     .map(|(field, ty)| {
-                        (field.to_owned(), self.cel_type(ty, &format!("{name}.{field}"), objects, depth + 1))
+                        let of = self.field_type(ty, &format!("{name}.{field}"), objects, depth + 1);
+                        (field.to_owned(), of)
                     })
                     .collect();
-                objects.push((name.to_owned(), fields));
-                CelType::object(name)
+                objects.push(ObjectType { name: name.to_owned(), fields, naming: Naming::AsWritten });
+                FieldType::Object(name.to_owned())
             }
-            _ => CelType::Dyn,
+            _ => FieldType::Any,
         }
     }
 
@@ -264,40 +267,41 @@ impl Types {
     }
 }
 
-/// What a value of a schema is for CEL; none if it says no type: then the field cannot be selected, as in an API server.
+/// What a value of a schema is; none if it says no type: then expressions cannot select the field, as in an API server.
 /// Recursive, as deep as the schema is.
-fn custom_type(schema: &Value, name: &str, objects: &mut CelObjects) -> Option<CelType> {
+fn custom_type(schema: &Value, name: &str, objects: &mut Vec<ObjectType>) -> Option<FieldType> {
     /// Most objects of a schema that have types of their own.
     const MOST: usize = 10_000;
     let text = |key: &str| value::str_at(schema, &[key]);
     if is_true(schema, "x-kubernetes-int-or-string") || objects.len() >= MOST {
-        return Some(CelType::Dyn);
+        return Some(FieldType::Any);
     }
     Some(match (text("type")?, text("format")) {
-        ("string", Some("byte")) => CelType::Bytes,
-        ("string", Some("date" | "date-time")) => CelType::Timestamp,
-        ("string", Some("duration")) => CelType::Duration,
-        ("string", _) => CelType::String,
-        ("integer", _) => CelType::Int,
-        ("number", _) => CelType::Double,
-        ("boolean", _) => CelType::Bool,
+        ("string", Some("byte")) => FieldType::Bytes,
+        ("string", Some("date" | "date-time")) => FieldType::Moment,
+        ("string", Some("duration")) => FieldType::Duration,
+        ("string", _) => FieldType::Text,
+        ("integer", _) => FieldType::Integer,
+        ("number", _) => FieldType::Float,
+        ("boolean", _) => FieldType::Bool,
         ("array", _) => {
-            CelType::list(custom_type(value::get(schema, "items")?, &format!("{name}.@idx"), objects)?)
+            let of = custom_type(value::get(schema, "items")?, &format!("{name}.@idx"), objects)?;
+            FieldType::List(Box::new(of))
         }
         ("object", _) => {
             let of = value::get(schema, "additionalProperties");
             if let Some(of) = of.filter(|of| matches!(of.view(), View::Object(_))) {
                 let of = custom_type(of, &format!("{name}.@elem"), objects)?;
-                return Some(CelType::map(CelType::String, of));
+                return Some(FieldType::Map(Box::new(of)));
             }
             let properties = value::get(schema, "properties");
             let mut fields = Vec::new();
             for (field, schema) in properties.into_iter().flat_map(value::entries) {
                 let of = custom_type(schema, &format!("{name}.{field}"), objects);
-                fields.extend(escaped_field(field).zip(of));
+                fields.extend(of.map(|of| (field.to_owned(), of)));
             }
-            objects.push((name.to_owned(), fields));
-            CelType::object(name)
+            objects.push(ObjectType { name: name.to_owned(), fields, naming: Naming::Escaped });
+            FieldType::Object(name.to_owned())
         }
         _ => return None,
     })

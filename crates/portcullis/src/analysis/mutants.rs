@@ -19,6 +19,7 @@ use super::{locate, parsed};
 use crate::api::ConstraintTemplate;
 use crate::api::cel::CelSource;
 use crate::api::template::{Engine, EngineSource, Text};
+use crate::cel::changes;
 use crate::source::Location;
 
 /// One small change of a template.
@@ -233,7 +234,7 @@ fn cel(text: &Text, name: &Arc<str>) -> Vec<Change> {
         of(MutantKind::Deleted, all.clone(), "true".to_owned()),
         of(MutantKind::Negated, all, format!("!({})", text.text)),
     ];
-    let parts = portcullis_cel::changes(&text.text).into_iter().map(|change| {
+    let parts = changes(&text.text).into_iter().map(|change| {
         let kind = if change.is_constant { MutantKind::Constant } else { MutantKind::Operator };
         of(kind, change.range, change.by)
     });

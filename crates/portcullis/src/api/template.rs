@@ -6,6 +6,7 @@ use crate::api::Operation;
 use crate::api::cel::CelSource;
 pub use crate::api::text::{PolicyLanguage, PolicyText, RegoVersion};
 pub(crate) use crate::api::text::{Text, TextPlace};
+use crate::cel;
 use crate::document::Document;
 use crate::error::{Error, ErrorKind, Severity, did_you_mean};
 use crate::node::Node;
@@ -76,6 +77,15 @@ impl Engine {
         match self {
             Self::Rego => REGO,
             Self::Cel => CEL,
+        }
+    }
+
+    /// Whether this build has it: CEL comes with the feature `cel`.
+    #[must_use]
+    pub const fn is_built(self) -> bool {
+        match self {
+            Self::Rego => true,
+            Self::Cel => cel::IS_BUILT,
         }
     }
 }

@@ -157,6 +157,8 @@ pub(crate) struct CompiledTemplate {
     schema: ConstraintSchema,
     /// At least one; CEL first.
     programs: Vec<(EngineSource, Program)>,
+    /// Why it cannot be run as Gatekeeper would run it, though it has Rego: this build has no CEL.
+    left_out: Option<Error>,
 }
 
 impl CompiledTemplate {
@@ -171,9 +173,15 @@ impl CompiledTemplate {
         let (schema, problems) = Schema::compile(schema_value, api.legacy_schema);
         errors.extend(problems.into_iter().map(|problem| problem.into_error(&api.document, &schema_path)));
         let mut programs = Vec::new();
+        let mut left_out = Vec::new();
         for source in &api.engines {
             let (program, problems) = Program::compile(source, &api.document, schema.as_ref());
-            errors.extend(problems);
+            // Who runs the Rego needs no CEL.
+            if source.engine().is_built() || api.engines.len() == 1 {
+                errors.extend(problems);
+            } else {
+                left_out.extend(problems.into_iter().map(|error| error.about(subject.clone())));
+            }
             programs.extend(program.map(|program| (source.clone(), program)));
         }
         let errors: Vec<_> = errors.into_iter().map(|error| error.about(subject.clone())).collect();
@@ -182,7 +190,8 @@ impl CompiledTemplate {
         }
         // That there is no program was reported when the template was read.
         let schema = schema.filter(|_| !programs.is_empty());
-        (schema.map(|schema| Self { schema: ConstraintSchema::new(&schema), programs }), errors)
+        let left_out = left_out.into_iter().next();
+        (schema.map(|schema| Self { schema: ConstraintSchema::new(&schema), programs, left_out }), errors)
     }
 }
 
@@ -193,7 +202,12 @@ impl Template {
         api: &ConstraintTemplate,
         choice: EngineChoice,
     ) -> Result<Self, Error> {
-        let CompiledTemplate { schema, mut programs } = compiled;
+        let CompiledTemplate { schema, mut programs, left_out } = compiled;
+        if let (EngineChoice::CelFirst, Some(error)) = (choice, left_out) {
+            return Err(error.hint(
+                "build with the feature `cel`, which is one of the defaults, or choose Rego only, which the template has as well",
+            ));
+        }
         let is_chosen = |engine: Engine| match choice {
             EngineChoice::CelFirst => true,
             EngineChoice::RegoOnly => engine == Engine::Rego,
@@ -209,7 +223,7 @@ impl Template {
                 .about(format!("ConstraintTemplate/{}", TemplateName::of_kind(&api.kind))));
         };
         let (source, program) = programs.swap_remove(place);
-        let other = programs.first().map(|(source, _)| source.engine());
+        let other = api.engines.iter().map(EngineSource::engine).find(|engine| *engine != source.engine());
         Ok(Self {
             info: Arc::new(TemplateInfo {
                 name: TemplateName::of_kind(&api.kind),

@@ -2,8 +2,13 @@
 //!
 //! [`Program`] is all that the other stages know of a policy's language. Another language is another variant,
 //! with the same questions answered: what it reads, what its answers may rest on, and what it says of an
-//! input.
+//! input. In a build without CEL there is no program in it, and whatever needs one is an error (`without_cel.rs`).
 
+mod admission;
+#[cfg(feature = "cel")]
+mod cel;
+#[cfg(not(feature = "cel"))]
+#[path = "without_cel.rs"]
 mod cel;
 mod coverage;
 mod follow;
@@ -25,10 +30,11 @@ use crate::schema::Schema;
 use crate::source::Location;
 use crate::value::Value;
 
-pub(crate) use cel::{
-    AnnotationAnswer, Asking, CelExpression, MutationForm, PolicyAnswer, PolicyDecision, PolicyProgram,
-    PolicyView,
+pub(crate) use admission::{
+    AnnotationAnswer, Asking, FieldType, JsonOperation, KindType, MutationForm, Naming, ObjectType,
+    PolicyAnswer, PolicyDecision, PolicyView,
 };
+pub(crate) use cel::{CelExpression, Patch, PolicyProgram};
 use cel::{CelProgram, OfConstraint, OfReview};
 pub(crate) use coverage::conditions;
 pub use coverage::{CoveredKind, CoveredPlace, PolicyCoverage};

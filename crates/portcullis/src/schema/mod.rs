@@ -15,7 +15,7 @@
 //! large dependency. The crate is the reference in a differential test instead.
 //!
 //! CEL rules (`x-kubernetes-validations`) are compiled with the schema, and say their word on values that fit
-//! the schema otherwise: see `rules`.
+//! the schema otherwise: see `rules`. A build without CEL refuses them: see `without_rules`.
 
 mod constraint;
 mod default;
@@ -25,6 +25,10 @@ mod keyword;
 mod kind;
 mod lookup;
 mod node;
+#[cfg(feature = "cel")]
+mod rules;
+#[cfg(not(feature = "cel"))]
+#[path = "without_rules.rs"]
 mod rules;
 mod structural;
 mod structure;
@@ -33,8 +37,6 @@ mod validate;
 
 #[cfg(test)]
 mod tests;
-
-pub(crate) use rules::escaped as escaped_field;
 
 use std::sync::Arc;
 

@@ -3,11 +3,11 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use portcullis_cel::Program;
 use portcullis_value::pattern::Pattern;
 
 use super::format::Format;
 use super::kind::{Kind, Type};
+use crate::cel::Program;
 use crate::path::{FieldPath, Segment};
 use crate::value::Value;
 

@@ -5,7 +5,7 @@
 //! digits, a text of format `date-time` is a moment, and names of fields that CEL cannot say are escaped.
 
 use portcullis_cel::{
-    CelValue, Entries, Environment, EvalErrorKind, Map, Program, Type as CelType, Variables,
+    CelValue, Entries, Environment, EvalErrorKind, Map, Program, Type as CelType, Variables, escaped,
 };
 use portcullis_value::{Budget, Limits, go_duration};
 
@@ -171,32 +171,6 @@ impl Types {
         self.environment = std::mem::take(&mut self.environment).with_object(&name, given);
         CelType::object(&name)
     }
-}
-
-/// The name of a field in CEL; none if it cannot be said there.
-pub(crate) fn escaped(field: &str) -> Option<String> {
-    if portcullis_cel::is_reserved(field) {
-        return Some(format!("__{field}__"));
-    }
-    let first = field.chars().next()?;
-    if !(first.is_ascii_alphabetic() || first == '_') {
-        return None;
-    }
-    let mut text = String::new();
-    let mut rest = field;
-    while let Some(c) = rest.chars().next() {
-        let (part, taken): (&str, usize) = match c {
-            '_' if rest.starts_with("__") => ("__underscores__", 2),
-            '.' => ("__dot__", 1),
-            '-' => ("__dash__", 1),
-            '/' => ("__slash__", 1),
-            c if c.is_ascii_alphanumeric() || c == '_' => (rest.get(..1)?, 1),
-            _ => return None,
-        };
-        text.push_str(part);
-        rest = rest.get(taken..)?;
-    }
-    Some(text)
 }
 
 /// What rules may still take for a value.

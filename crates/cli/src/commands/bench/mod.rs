@@ -30,7 +30,7 @@ use portcullis_report::bench::{
 use portcullis_report::{self as report, ExitStatus, Problem, human};
 use portcullis_sources::Ignores;
 
-use crate::args::{BenchArgs, BenchEngine};
+use crate::bench_args::{BenchArgs, BenchEngine};
 use crate::commands::evaluation::Evaluating;
 use crate::commands::input::{Loaded, Purpose, Sources, Subject, SubjectKind, has_errors, load};
 use crate::commands::progress::Progress;

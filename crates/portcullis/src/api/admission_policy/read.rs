@@ -14,6 +14,7 @@ use super::{
 };
 use crate::api::cel::{FailurePolicy, Named};
 use crate::api::text::{RegoVersion, Text, TextPlace};
+use crate::cel::is_reserved;
 use crate::document::Document;
 use crate::error::{Error, ErrorKind};
 use crate::names::{AdmissionEffect, AdmissionPolicyKey, Gvk};
@@ -250,7 +251,7 @@ fn variables(spec: &Node<'_>, errors: &mut Vec<Error>) -> Vec<Named> {
         let name = filled(&node, "name", "name is not specified", errors);
         if let Some((at, name)) = &name {
             let is_name = !name.starts_with(|c: char| c.is_ascii_digit()) && name.chars().all(is_inner);
-            if !is_name || portcullis_cel::is_reserved(name) {
+            if !is_name || is_reserved(name) {
                 errors.push(invalid(at, name, "must be a valid CEL identifier"));
             }
         }

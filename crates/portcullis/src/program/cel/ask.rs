@@ -4,8 +4,9 @@ use portcullis_cel::CelValue;
 use portcullis_value::{Limits, Watch};
 use serde_json::{Map, Value as Json, json};
 
+use super::super::admission::Asking;
 use super::compile::{Compiled, prepared};
-use super::evaluate::{Answer, Asking, OUT_OF_BUDGET, Phase};
+use super::evaluate::{Answer, OUT_OF_BUDGET, Phase};
 use super::kept::Kept;
 use super::names::Seen;
 use super::{CelProgram, EvaluationError, Expression};

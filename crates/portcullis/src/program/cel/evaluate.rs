@@ -7,10 +7,9 @@ use std::sync::Arc;
 
 use portcullis_cel::{Activation, CelValue, EvalError, EvalErrorKind, PER_CALL_LIMIT};
 use portcullis_rego_syntax::Span;
-use portcullis_value::{
-    AccessAnswer, AccessQuestion, Answers, Budget, LimitKind, Limits, Question, Questions, Watch,
-};
+use portcullis_value::{AccessAnswer, AccessQuestion, Budget, LimitKind, Limits, Questions, Watch};
 
+use super::super::admission::Asking;
 use super::super::coverage::{CoveredKind, CoveredPlace, PolicyCoverage};
 use super::kept::{Kept, Lasts, Made, OfReview};
 use super::names::{AUTHORIZER, REQUEST_RESOURCE, Seen};
@@ -251,45 +250,6 @@ pub(super) fn aggregated(errors: Vec<EvaluationError>) -> EvaluationError {
 
 /// Steps between two looks of a budget at its watch.
 const LOOK: u64 = 1024;
-
-/// What expressions ask about rights, and what is known of it.
-#[derive(Debug)]
-pub(crate) struct Asking<'a> {
-    answers: Option<&'a Answers>,
-    /// What is not known.
-    questions: RefCell<Questions>,
-}
-
-impl<'a> Asking<'a> {
-    /// With what is known; nothing, if nobody can be asked.
-    pub(crate) fn new(answers: Option<&'a Answers>) -> Self {
-        Self { answers, questions: RefCell::default() }
-    }
-
-    /// Nothing is known, and what is asked is of no use.
-    pub(super) fn nobody() -> Self {
-        Self::new(None)
-    }
-
-    /// Whether something was asked that is not known.
-    pub(crate) fn is_open(&self) -> bool {
-        !self.questions.borrow().is_empty()
-    }
-
-    /// What was asked and is not known.
-    pub(crate) fn into_questions(self) -> Questions {
-        self.questions.into_inner()
-    }
-
-    fn access(&self, question: &AccessQuestion) -> Option<AccessAnswer> {
-        let known = self.answers.and_then(|answers| answers.access(question)).cloned();
-        if known.is_none() {
-            // What there is no room for is asked next time.
-            let _ = self.questions.borrow_mut().ask(Question::Access(Arc::new(question.clone())));
-        }
-        known
-    }
-}
 
 /// Counts the steps of all budgets that are in use: of evaluations inside of each other, none knows what the
 /// others use.

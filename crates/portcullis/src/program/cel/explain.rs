@@ -17,8 +17,9 @@ use portcullis_cel::{
 };
 use portcullis_rego_syntax::Span;
 
+use super::super::admission::Asking;
 use super::super::follow::{Followed, FollowedCondition, FollowedFact, FollowedRule, RuleKind};
-use super::evaluate::{Answer, Asking, BUDGET, OUT_OF_BUDGET, Phase, STEPS, Tank, aggregated};
+use super::evaluate::{Answer, BUDGET, OUT_OF_BUDGET, Phase, STEPS, Tank, aggregated};
 use super::kept::Kept;
 use super::names::{AUTHORIZER, AUTHORIZER_TYPE, REQUEST_RESOURCE, RESOURCE_CHECK_TYPE, Seen, environment};
 use super::places::{Places, at, is_same, key, plain};

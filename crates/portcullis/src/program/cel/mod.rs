@@ -15,6 +15,7 @@ mod evaluate;
 mod explain;
 mod kept;
 mod names;
+mod patch;
 mod places;
 mod policy;
 mod reads;
@@ -32,11 +33,9 @@ use crate::api::template::Text;
 use crate::document::Document;
 
 pub(crate) use ask::CelExpression;
-pub(crate) use evaluate::Asking;
 pub(crate) use kept::{OfConstraint, OfReview};
-pub(crate) use policy::{
-    AnnotationAnswer, MutationForm, PolicyAnswer, PolicyDecision, PolicyProgram, PolicyView,
-};
+pub(crate) use patch::Patch;
+pub(crate) use policy::PolicyProgram;
 
 /// The type whose fields are the variables of the template.
 const VARIABLES: &str = "kubernetes.variables";

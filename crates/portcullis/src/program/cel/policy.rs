@@ -8,18 +8,22 @@ use std::cell::Cell;
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
-use portcullis_cel::{CelValue, Environment, Type};
-use portcullis_value::{Limits, Watch};
+use portcullis_cel::{CelValue, Environment, Type, escaped};
 
+use super::super::admission::{
+    AnnotationAnswer, FieldType, KindType, MutationForm, Naming, ObjectType, PolicyAnswer, PolicyDecision,
+    PolicyView,
+};
 use super::super::follow::Followed;
 use super::compile::{Compiled, Compiler, sound, used};
-use super::evaluate::{Answer, Asking, OUT_OF_BUDGET, Phase, Tank, aggregated};
+use super::evaluate::{Answer, OUT_OF_BUDGET, Phase, Tank, aggregated};
 use super::explain::Whose;
 use super::kept::Kept;
 use super::names::{
     AUTHORIZER, AUTHORIZER_TYPE, REQUEST_RESOURCE, RESOURCE_CHECK_TYPE, Seen, environment_without_variables,
     with_variables,
 };
+use super::patch::Patch;
 use super::reads::{bounded, object_reads, read_variables, reads_of};
 use super::{CelProgram, EvaluationError, Expression, Validation};
 use crate::analysis::{InventoryRead, ObjectRead, Told};
@@ -47,13 +51,6 @@ pub(crate) struct PolicyProgram {
     mutations: Vec<(MutationForm, Expression)>,
 }
 
-/// How an expression says what is changed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum MutationForm {
-    ApplyConfiguration,
-    JsonPatch,
-}
-
 #[derive(Debug)]
 struct Annotation {
     key: Arc<str>,
@@ -64,51 +61,6 @@ impl std::fmt::Debug for Expression {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Expression").field("text", &self.text.text).finish_non_exhaustive()
     }
-}
-
-/// What an evaluation looks at.
-pub(crate) struct PolicyView<'a> {
-    /// `request` as expressions see it, and `namespaceObject` in it, which they see apart.
-    pub(crate) request: &'a Value,
-    /// The same for match conditions, which see the resource as it was asked for.
-    pub(crate) condition_request: &'a Value,
-    pub(crate) object: &'a Value,
-    pub(crate) old_object: &'a Value,
-    /// Null, if there are none.
-    pub(crate) params: &'a Value,
-    pub(crate) limits: Limits,
-    pub(crate) watch: Option<&'a dyn Watch>,
-    pub(crate) asking: &'a Asking<'a>,
-}
-
-/// What a policy says of one request with one parameter.
-#[derive(Debug, Default)]
-pub(crate) struct PolicyAnswer {
-    /// One for each validation, in their order; or one for all, if they could not be evaluated. None, if a match
-    /// condition is false.
-    pub(crate) decisions: Vec<PolicyDecision>,
-    pub(crate) annotations: Vec<(Arc<str>, AnnotationAnswer)>,
-}
-
-/// What came of a validation.
-#[derive(Debug)]
-pub(crate) enum PolicyDecision {
-    Admit,
-    Deny {
-        message: String,
-        reason: DenialReason,
-        reads: Arc<[ObjectRead]>,
-    },
-    /// It has no value. What that leads to is said by the policy's failurePolicy.
-    Error(EvaluationError),
-}
-
-/// What came of an audit annotation.
-#[derive(Debug)]
-pub(crate) enum AnnotationAnswer {
-    Value(String),
-    Nothing,
-    Error(EvaluationError),
 }
 
 impl PolicyProgram {
@@ -225,16 +177,16 @@ impl PolicyProgram {
     pub(crate) fn check_types(
         policy: &AdmissionPolicy,
         kind: &Gvk,
-        (object, objects): (Type, Objects),
-        params: Option<(Type, Objects)>,
+        objects: &KindType,
+        params: Option<&KindType>,
     ) -> Vec<Error> {
         let Effect::Validate { validations, .. } = &policy.effect else { return Vec::new() };
         let mut environment = with_variables(environment_without_variables());
-        let (of_params, more) = params.unwrap_or((Type::Dyn, Vec::new()));
-        for (name, fields) in objects.into_iter().chain(more) {
-            environment =
-                environment.with_object(&name, fields.iter().map(|(field, ty)| (field.as_str(), ty.clone())));
+        for object in objects.objects.iter().chain(params.into_iter().flat_map(|params| &params.objects)) {
+            environment = with_fields(environment, object);
         }
+        let object = type_of(&objects.whole);
+        let of_params = params.map_or(Type::Dyn, |params| type_of(&params.whole));
         environment = environment
             .with_variable("object", object.clone())
             .with_variable("oldObject", object)
@@ -286,7 +238,7 @@ impl PolicyProgram {
         &self,
         number: usize,
         view: &PolicyView<'_>,
-    ) -> Result<Result<CelValue, EvaluationError>, EvaluationError> {
+    ) -> Result<Result<Patch, EvaluationError>, EvaluationError> {
         let made = self.within(view, |tank, cost| {
             let seen = view.seen(view.request);
             let mut phase = Phase::new(&self.common, &seen, tank, BUDGET);
@@ -294,7 +246,7 @@ impl PolicyProgram {
                 return Ok(Err(EvaluationError::new("there is no such mutation: please report this")));
             };
             Ok(match phase.evaluate(expression, cost)? {
-                Answer::Value(value) => Ok(value),
+                Answer::Value(value) => Ok(Patch::new(value)),
                 Answer::Error(error) => Err(error),
                 Answer::Unknown(error) => return Err(error),
                 Answer::OutOfBudget => Err(EvaluationError::new(OUT_OF_BUDGET)),
@@ -490,8 +442,35 @@ fn compile_variables(policy: &AdmissionPolicy, compiler: &mut Compiler<'_>) {
     }
 }
 
-/// Named types, with their fields.
-type Objects = Vec<(String, Vec<(String, Type)>)>;
+/// A type of CEL for what a field may be.
+fn type_of(ty: &FieldType) -> Type {
+    match ty {
+        FieldType::Any => Type::Dyn,
+        FieldType::Bool => Type::Bool,
+        FieldType::Integer => Type::Int,
+        FieldType::Float => Type::Double,
+        FieldType::Text => Type::String,
+        FieldType::Bytes => Type::Bytes,
+        FieldType::Moment => Type::Timestamp,
+        FieldType::Duration => Type::Duration,
+        FieldType::List(of) => Type::list(type_of(of)),
+        FieldType::Map(of) => Type::map(Type::String, type_of(of)),
+        FieldType::Object(name) => Type::object(name),
+    }
+}
+
+/// An environment with the type of an object.
+fn with_fields(environment: Environment, object: &ObjectType) -> Environment {
+    let named = object.fields.iter().filter_map(|(field, ty)| {
+        let name = match object.naming {
+            Naming::AsWritten => field.clone(),
+            Naming::Escaped => escaped(field)?,
+        };
+        Some((name, type_of(ty)))
+    });
+    let fields: Vec<(String, Type)> = named.collect();
+    environment.with_object(&object.name, fields.iter().map(|(field, ty)| (field.as_str(), ty.clone())))
+}
 
 /// The type that a variable has for others: of objects nothing is known.
 fn shown(ty: &Type) -> Type {
@@ -506,11 +485,5 @@ fn shown(ty: &Type) -> Type {
 impl PolicyView<'_> {
     fn seen(&self, request: &Value) -> Seen {
         Seen::of_policy(request, self.object.clone(), self.old_object.clone(), self.params.clone())
-    }
-}
-
-impl PolicyAnswer {
-    fn of_error(error: EvaluationError) -> Self {
-        Self { decisions: vec![PolicyDecision::Error(error)], annotations: Vec::new() }
     }
 }
