@@ -379,6 +379,7 @@ impl Judging<'_> {
                 message: finding.message.to_owned(),
                 details: Details::from(&finding.details()),
                 implied: finding.result.implied_by.as_ref().map(|by| Box::new(implied(by))),
+                explanation: None,
                 text: Some(Box::new(InText { location, precision, broke_at })),
             }
         });
