@@ -282,11 +282,13 @@ impl AuditArgs {
     /// If explanations are asked for, and no output has them.
     pub fn refuse_unread(&self) -> Result<(), RunError> {
         const HAVE: [Form; 5] = [Form::Human, Form::Json, Form::Yaml, Form::Ndjson, Form::Html];
-        let is_read = self.shard.shard.is_some() || self.outputs().iter().any(|(form, _)| HAVE.contains(form));
+        let is_read =
+            self.shard.shard.is_some() || self.outputs().iter().any(|(form, _)| HAVE.contains(form));
         if self.explain.is_none() || is_read {
             return Ok(());
         }
-        let text = "`--explain` is in `human`, `json`, `yaml`, `ndjson` and `html`, none of which is asked for";
+        let text =
+            "`--explain` is in `human`, `json`, `yaml`, `ndjson` and `html`, none of which is asked for";
         Err(RunError::Usage(text.to_owned()))
     }
 

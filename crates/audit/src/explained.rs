@@ -145,7 +145,9 @@ impl Kept {
             size(self.bounds.bytes as u64),
         );
         (violations > 0).then(|| Problem {
-            help: Some("audit by fewer constraints at once, or judge the objects with `test --explain`".to_owned()),
+            help: Some(
+                "audit by fewer constraints at once, or judge the objects with `test --explain`".to_owned(),
+            ),
             ..Problem::warning(ErrorKind::Limit, message)
         })
     }
@@ -230,7 +232,8 @@ impl Judge<'_> {
                     break;
                 }
                 let review = reviews.get(one.review).copied();
-                let is_secret = compares_secrets || reviews.first().copied().into_iter().chain(review).any(is_secret);
+                let is_secret =
+                    compares_secrets || reviews.first().copied().into_iter().chain(review).any(is_secret);
                 let explanation = if is_secret {
                     Explanation::Untold(Untold::Secret)
                 } else {
@@ -256,7 +259,8 @@ impl Judge<'_> {
     }
 
     fn explanation(&self, why: Option<&Why>, finding: &Finding, most: usize) -> Explanation {
-        let by = finding.implied.as_ref().map(|implied: &Box<Implied>| format!("[Implied by {}] ", implied.by));
+        let by =
+            finding.implied.as_ref().map(|implied: &Box<Implied>| format!("[Implied by {}] ", implied.by));
         let said = by.and_then(|prefix| finding.message.strip_prefix(&*prefix)).unwrap_or(&finding.message);
         match why.and_then(|why| why.found.iter().find(|found| found.message == said)) {
             Some(found) if self.in_cluster => Explanation::of_unplaced(found, most),
@@ -320,7 +324,8 @@ mod tests {
 
     #[test]
     fn the_first_of_each_constraint_are_kept_without_gaps() {
-        let (taken, kept) = kept(2, 2, &[(0, Some(9)), (1, Some(9)), (0, Some(9)), (0, Some(9)), (1, None), (1, Some(9))]);
+        let (taken, kept) =
+            kept(2, 2, &[(0, Some(9)), (1, Some(9)), (0, Some(9)), (0, Some(9)), (1, None), (1, Some(9))]);
         assert_eq!(taken, [true, true, true, false, false, false]);
         assert_eq!(kept.sums(), Explanations { of_each: 2, told: 3, untold: 0, left_out: 3 });
         // Nobody makes one that is not kept.
@@ -331,10 +336,14 @@ mod tests {
     fn bytes_of_a_constraint_end_and_that_is_said() {
         let part = ALL / 4;
         let half = Some(part / 2);
-        let (taken, kept) = kept(100, 4, &[(0, half), (1, half), (0, half), (0, Some(1)), (0, None), (1, half)]);
+        let (taken, kept) =
+            kept(100, 4, &[(0, half), (1, half), (0, half), (0, Some(1)), (0, None), (1, half)]);
         assert_eq!(taken, [true, true, true, false, false, true]);
         let said = kept.too_large().unwrap();
-        assert!(said.message.starts_with("2 are of the first 100 violations of 1 constraint not explained"), "{said}");
+        assert!(
+            said.message.starts_with("2 are of the first 100 violations of 1 constraint not explained"),
+            "{said}"
+        );
     }
 
     proptest::proptest! {

@@ -391,6 +391,16 @@ impl Judge<'_> {
             });
             Vec::new()
         });
+        // However many things an object implies: what does not work with them is mostly the same.
+        let by = implied.iter().filter_map(Review::implied_by);
+        let ignored: BTreeSet<&str> = by.flat_map(ImpliedBy::ignored).collect();
+        for what in ignored {
+            judged.problem(Problem {
+                object: Some(name.clone()),
+                place: Some(place.clone()),
+                ..Problem::warning(ErrorKind::Mutation, format!("{IGNORED}: {what}"))
+            });
+        }
         for review in &implied {
             said_elsewhere(review, judged);
         }
@@ -769,6 +779,9 @@ pub fn read(file: &Arc<str>, text: Text, limits: &Limits) -> Read {
     let (problems, unlisted) = gathered.finish();
     Read { objects, problems, unlisted }
 }
+
+/// What is said of what mutators and admission policies could not do with something that is implied.
+const IGNORED: &str = "what does not work with what this implies does not count, as `failurePolicy` says";
 
 /// Most bytes of all that names an object: each part of it may have 253 at most in a cluster.
 const MAX_NAME: usize = 1024;

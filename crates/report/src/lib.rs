@@ -65,7 +65,8 @@ pub mod why;
 mod yaml;
 
 pub use audit::{
-    AuditReport, Completion, Coverage, Explanations, KindCoverage, Objects, Standing, StatusLimits, Tally, Totals, Unjudged,
+    AuditReport, Completion, Coverage, Explanations, KindCoverage, Objects, Standing, StatusLimits, Tally,
+    Totals, Unjudged,
 };
 pub use causes::{Cause, Example, MAX_PROBLEMS, Problems};
 pub use destination::Destination;

@@ -8,7 +8,9 @@ use serde::Serialize;
 
 use crate::form::{AsFound, Spec};
 use crate::sink::{Output, Sink, Start, Target};
-use crate::{AuditReport, Completion, Details, Explanation, Finding, Place, Policy, Standing, Tally, Verdict};
+use crate::{
+    AuditReport, Completion, Details, Explanation, Finding, Place, Policy, Standing, Tally, Verdict,
+};
 
 pub(crate) const FORM: Spec = Spec {
     as_found: Some(AsFound {

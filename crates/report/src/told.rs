@@ -362,9 +362,7 @@ mod kind {
 mod tests {
     #![allow(clippy::unwrap_used, clippy::panic, reason = "a test panics when it fails")]
 
-    use portcullis::{
-        Document, EnforcementPoint, Inventory, Object, PolicySet, Process, Review, Why, World,
-    };
+    use portcullis::{Document, EnforcementPoint, Inventory, Object, PolicySet, Process, Review, Why, World};
 
     use super::*;
 

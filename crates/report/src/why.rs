@@ -129,12 +129,7 @@ fn write_rule(rule: &Rule, depth: usize, out: &mut dyn Write) -> io::Result<()> 
     Ok(())
 }
 
-fn write_condition(
-    condition: &Condition,
-    of: RuleKind,
-    depth: usize,
-    out: &mut dyn Write,
-) -> io::Result<()> {
+fn write_condition(condition: &Condition, of: RuleKind, depth: usize, out: &mut dyn Write) -> io::Result<()> {
     let indent = depth * 2;
     let line = condition.at.as_ref().map(|at| at.line).unwrap_or_default();
     let text = condition.text.split_whitespace().collect::<Vec<_>>().join(" ");

@@ -145,7 +145,8 @@ fn diffs_of_files_named_from_the_root_can_be_applied() {
         assert!(stdout.contains(&format!("--- a{path}{tab}\n+++ b{path}{tab}\n")), "{stdout}");
         fs::write(folder.path().join("fix.diff"), &stdout).unwrap();
         let mut git = std::process::Command::new("git");
-        let done = git.args(["apply", "-p1"]).arg(folder.path().join("fix.diff")).current_dir("/").output().unwrap();
+        let done =
+            git.args(["apply", "-p1"]).arg(folder.path().join("fix.diff")).current_dir("/").output().unwrap();
         assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
         assert_eq!(read(folder.path(), name), POD.replace("hostPID: true", "hostPID: false"));
     }

@@ -26,7 +26,8 @@ pub(super) fn explanation(explanation: &Explanation, page: &mut Page) -> io::Res
     let told = match explanation {
         Explanation::Told(told) => told,
         Explanation::Untold(why) => {
-            return page.put("<small class=\"why\">Not explained: {}.</small>", &[Hole::Text(&why.to_string())]);
+            return page
+                .put("<small class=\"why\">Not explained: {}.</small>", &[Hole::Text(&why.to_string())]);
         }
     };
     let rules = told.rules()?;

@@ -4,8 +4,8 @@ use std::cell::RefCell;
 use std::io::{self, Write};
 
 use crate::{
-    AuditReport, Cause, Completion, Coverage, Explanation, Explanations, Finding, Findings, Objects, Policy, Problem, Standing, Tally,
-    Timestamp,
+    AuditReport, Cause, Completion, Coverage, Explanation, Explanations, Finding, Findings, Objects, Policy,
+    Problem, Standing, Tally, Timestamp,
 };
 use serde::ser::{Error as _, SerializeMap as _, SerializeSeq as _};
 use serde::{Serialize, Serializer};

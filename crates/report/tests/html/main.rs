@@ -125,7 +125,10 @@ fn explanations_take_a_part_of_the_file_and_say_what_is_left_out() {
     assert!(page.len() < 6_000_000, "{} bytes", page.len());
     assert!(!page.contains("<img"));
     let shown = page.matches("<details class=\"why\">").count();
-    let left_out = page.split("<p class=\"more\">").skip(1).filter_map(|text| text.split_once(" explanations are left out"));
+    let left_out = page
+        .split("<p class=\"more\">")
+        .skip(1)
+        .filter_map(|text| text.split_once(" explanations are left out"));
     let left_out: usize = left_out.map(|(number, _)| number.replace(',', "").parse::<usize>().unwrap()).sum();
     let listed = page.matches("<li data-v=\"violation\"").count();
     assert!(shown >= 40 && left_out > 100, "{shown} and {left_out}");

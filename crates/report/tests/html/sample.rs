@@ -6,9 +6,9 @@ use std::sync::Arc;
 
 use portcullis::{ConstraintKey, EnforcementAction, ErrorKind};
 use portcullis_report::{
-    Action, AuditReport, Completion, Coverage, Details, Explanation, Explanations, Finding, Form, KindCoverage, ObjectName, Objects,
-    Origin, Place, Policy, PolicySeverity, Problem, StatusLimits, Tally, Template, Timestamp, Totals,
-    Verdict,
+    Action, AuditReport, Completion, Coverage, Details, Explanation, Explanations, Finding, Form,
+    KindCoverage, ObjectName, Objects, Origin, Place, Policy, PolicySeverity, Problem, StatusLimits, Tally,
+    Template, Timestamp, Totals, Verdict,
 };
 
 pub const DENY: EnforcementAction = EnforcementAction::Deny;
@@ -166,7 +166,8 @@ pub fn violation(
 /// One way, with so many conditions.
 pub fn explanation(text: &str, conditions: usize) -> Explanation {
     let at = serde_json::json!({"file": text, "line": 3, "column": 5});
-    let fact = serde_json::json!({"field": {"path": "spec.hostPID", "value": format!("\"{text}\""), "at": at}});
+    let fact =
+        serde_json::json!({"field": {"path": "spec.hostPID", "value": format!("\"{text}\""), "at": at}});
     let condition = serde_json::json!({"at": at, "text": text, "holds": true, "facts": [fact, fact]});
     let rule = serde_json::json!({
         "kind": "rule", "name": text, "at": at, "holds": true, "conditions": vec![condition; conditions],
