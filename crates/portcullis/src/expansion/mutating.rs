@@ -157,7 +157,7 @@ impl<'a> Expansion<'a> {
             Ok(mutation.object().clone())
         };
         let data = policies.map(|(_, inventory)| inventory.for_policies());
-        let created = |object: &Object, source: Source| {
+        let created = |object: &Object, source: Source| -> Result<Changed, Unchanged> {
             let ignored = RefCell::default();
             let by_mutators = |object: &Object| {
                 let mutated = mutated(object, source, &ignored);
