@@ -10,16 +10,15 @@
 //! among the first of each shard, and both bounds are of one constraint alone, so that what a merge keeps every shard has kept.
 
 use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, PoisonError};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use portcullis::{
-    Answers, ConstraintKey, EnforcementPoint, ErrorKind, FieldPath, Gvk, Inventory, Object, PolicySet,
-    Process, Review, Why,
+    ConstraintKey, EnforcementPoint, ErrorKind, FieldPath, Gvk, Inventory, Object, PolicySet, Process,
+    Review, Why, World,
 };
-use portcullis_report::{Explanation, Explanations, Finding, Implied, Policy, Problem, Untold, Verdict};
+use portcullis_report::{Explanation, Explanations, Finding, Policy, Problem, Untold, Verdict};
 
-use crate::judge::Judge;
 use crate::source::size;
 
 /// Most bytes of all explanations of an audit. Each constraint has an equal part of it.
@@ -190,64 +189,72 @@ pub struct Found {
     pub finding: Finding,
 }
 
-impl Judge<'_> {
-    /// Explains those findings of an object that may be among the first of their constraints. They are in the order in which they are
-    /// handed on. Says how many bytes that takes.
-    ///
-    /// Cost: for each constraint and review with such a finding an evaluation that is followed, one at a time in the whole program,
-    /// with all that one evaluation may use.
-    pub fn explain(
-        &self,
-        found: &mut [Found],
-        reviews: &[&Review],
-        answers: &Answers,
-        before: &mut Before,
-    ) -> u64 {
-        let Some(explaining) = &self.explaining else { return 0 };
-        let mut wanted: BTreeMap<usize, Vec<&mut Found>> = BTreeMap::new();
+/// How constraints are evaluated once more.
+#[derive(Clone, Copy)]
+pub struct Again<'a> {
+    /// By what is judged.
+    pub policies: &'a PolicySet,
+    /// What evaluations see.
+    pub world: &'a World<'a>,
+    /// Where fields of objects were read nobody can look up.
+    pub in_cluster: bool,
+    /// Set from outside to end early.
+    pub stop: &'a AtomicBool,
+}
+
+/// The findings of an object that may be among the first of their constraints, by constraint.
+pub type Wanted<'f> = BTreeMap<usize, Vec<&'f mut Found>>;
+
+impl Explaining {
+    /// Which findings of an object are explained. They are in the order in which they are handed on.
+    pub fn wanted<'f>(&self, found: &'f mut [Found], before: &Before) -> Wanted<'f> {
+        let mut wanted: Wanted<'f> = BTreeMap::new();
         for one in found {
             let policy = one.finding.policy;
             let taken = wanted.get(&policy).map_or(0, Vec::len) as u64;
             let (number, bytes) = before.get(policy).copied().unwrap_or((u64::MAX, 0));
-            let is_next = explaining.may_be_kept((number.saturating_add(taken), bytes));
+            let is_next = self.may_be_kept((number.saturating_add(taken), bytes));
             if one.finding.verdict == Verdict::Violation && is_next {
                 wanted.entry(policy).or_default().push(one);
             }
         }
-        if wanted.is_empty() {
-            return 0;
-        }
-        let _alone = self.limits.alone.lock().unwrap_or_else(PoisonError::into_inner);
-        let deadline = self.deadline();
-        let world = self.world(self.limits.all, &deadline, answers);
+        wanted
+    }
+
+    /// Explains them, and says how many bytes that takes.
+    ///
+    /// Cost: for each constraint and review an evaluation that is followed. What one writes down is gone before the next begins.
+    pub fn explain(
+        &self,
+        wanted: Wanted<'_>,
+        reviews: &[&Review],
+        again: Again<'_>,
+        before: &mut Before,
+    ) -> u64 {
         let mut all = 0;
         for (policy, found) in wanted {
-            let Some((key, so_far)) = explaining.keys.get(policy).zip(before.get_mut(policy)) else {
-                continue;
-            };
-            let compares_secrets = explaining.compares_secrets.get(policy).copied().unwrap_or(true);
+            let Some((key, so_far)) = self.keys.get(policy).zip(before.get_mut(policy)) else { continue };
+            let compares_secrets = self.compares_secrets.get(policy).copied().unwrap_or(true);
             let mut followed: Option<(usize, Option<Why>)> = None;
             for one in found {
-                if !explaining.may_be_kept(*so_far) || self.stop.load(Ordering::Relaxed) {
+                if !self.may_be_kept(*so_far) || again.stop.load(Ordering::Relaxed) {
                     break;
                 }
                 let review = reviews.get(one.review).copied();
-                let is_secret =
-                    compares_secrets || reviews.first().copied().into_iter().chain(review).any(is_secret);
-                let explanation = if is_secret {
+                let mut of_object = reviews.first().copied().into_iter().chain(review);
+                let explanation = if compares_secrets || of_object.any(is_secret) {
                     Explanation::Untold(Untold::Secret)
                 } else {
                     if followed.as_ref().is_none_or(|(of, _)| *of != one.review) {
-                        // Of what was followed before nothing is needed any more.
                         drop(followed.take());
-                        let point = EnforcementPoint::Audit;
+                        let (point, process) = (EnforcementPoint::Audit, Process::Audit);
                         let why = review.and_then(|review| {
-                            self.policies.explain(key, review, &world, point, Process::Audit)
+                            again.policies.explain(key, review, again.world, point, process)
                         });
                         followed = Some((one.review, why));
                     }
                     let why = followed.as_ref().and_then(|(_, why)| why.as_ref());
-                    self.explanation(why, &one.finding, explaining.bounds.one())
+                    explanation(why, &one.finding, self.bounds.one(), again.in_cluster)
                 };
                 so_far.0 += 1;
                 so_far.1 += explanation.weight();
@@ -257,16 +264,15 @@ impl Judge<'_> {
         }
         all
     }
+}
 
-    fn explanation(&self, why: Option<&Why>, finding: &Finding, most: usize) -> Explanation {
-        let by =
-            finding.implied.as_ref().map(|implied: &Box<Implied>| format!("[Implied by {}] ", implied.by));
-        let said = by.and_then(|prefix| finding.message.strip_prefix(&*prefix)).unwrap_or(&finding.message);
-        match why.and_then(|why| why.found.iter().find(|found| found.message == said)) {
-            Some(found) if self.in_cluster => Explanation::of_unplaced(found, most),
-            Some(found) => Explanation::of(found, most),
-            None => Explanation::Untold(Untold::NotFollowed),
-        }
+fn explanation(why: Option<&Why>, finding: &Finding, most: usize, in_cluster: bool) -> Explanation {
+    let by = finding.implied.as_ref().map(|implied| format!("[Implied by {}] ", implied.by));
+    let said = by.and_then(|prefix| finding.message.strip_prefix(&*prefix)).unwrap_or(&finding.message);
+    match why.and_then(|why| why.found.iter().find(|found| found.message == said)) {
+        Some(found) if in_cluster => Explanation::of_unplaced(found, most),
+        Some(found) => Explanation::of(found, most),
+        None => Explanation::Untold(Untold::NotFollowed),
     }
 }
 

@@ -20,11 +20,11 @@ use portcullis_report::{
 use portcullis_sources::Deadline;
 
 use crate::events::{Event, Listed as ListedAt, Step};
-use crate::explained::{Before, Explaining, Found};
+use crate::explained::{Again, Before, Explaining, Found};
 use crate::memory::Ceiling;
 use crate::pipeline::{Item, Weighed};
 use crate::shard::{Shard, identity};
-use crate::source::{Gathered, Text, documents, size};
+use crate::source::{Read, Text, read, size};
 
 /// What every review of an audit sees.
 #[derive(Debug)]
@@ -67,9 +67,9 @@ pub struct Judge<'a> {
 pub struct Evaluations {
     few: EvaluationLimits,
     /// What the largest may use.
-    pub(crate) all: EvaluationLimits,
+    all: EvaluationLimits,
     /// Held for those that may use as much.
-    pub(crate) alone: Mutex<()>,
+    alone: Mutex<()>,
     /// Held for a large object with what it implies.
     large: Mutex<()>,
     /// Most bytes of the findings of one object.
@@ -448,11 +448,11 @@ impl Judge<'_> {
         review.implied(expansion, &world).map_err(|error| error.to_error())
     }
 
-    pub(crate) fn deadline(&self) -> Deadline {
+    fn deadline(&self) -> Deadline {
         Deadline::after(self.timeout)
     }
 
-    pub(crate) fn world<'w>(
+    fn world<'w>(
         &'w self,
         limits: EvaluationLimits,
         deadline: &'w Deadline,
@@ -460,6 +460,27 @@ impl Judge<'_> {
     ) -> World<'w> {
         let world = World::new(self.inventory).with_limits(limits).with_now(self.now_ns);
         world.with_watch(deadline).with_answers(answers)
+    }
+
+    /// Explains those findings of an object that may be among the first of their constraints, one at a time in the whole program and with
+    /// all that one evaluation may use. Says how many bytes that takes.
+    fn explain(
+        &self,
+        found: &mut [Found],
+        reviews: &[&Review],
+        answers: &Answers,
+        before: &mut Before,
+    ) -> u64 {
+        let Some(explaining) = &self.explaining else { return 0 };
+        let wanted = explaining.wanted(found, before);
+        if wanted.is_empty() {
+            return 0;
+        }
+        let _alone = self.limits.alone.lock().unwrap_or_else(PoisonError::into_inner);
+        let deadline = self.deadline();
+        let world = &self.world(self.limits.all, &deadline, answers);
+        let Self { policies, in_cluster, stop, .. } = *self;
+        explaining.explain(wanted, reviews, Again { policies, world, in_cluster, stop }, before)
     }
 
     /// Whether an evaluation that met a limit may get further with more memory.
@@ -749,35 +770,6 @@ impl Judged {
     fn unread(&mut self, problem: Problem) {
         self.problem(Problem { severity: Severity::Error, ..problem });
     }
-}
-
-/// What a text has.
-#[derive(Debug, Default)]
-pub struct Read {
-    /// Its objects.
-    pub objects: Vec<Object>,
-    /// What is wrong with it.
-    pub problems: Vec<Problem>,
-    /// How many errors there are beside those.
-    pub unlisted: u64,
-}
-
-/// The objects of a text, and what is wrong with it.
-pub fn read(file: &Arc<str>, text: Text, limits: &Limits) -> Read {
-    let (documents, problems) = documents(file, text, limits);
-    let mut gathered = Gathered::default();
-    for problem in problems {
-        gathered.add(problem);
-    }
-    let mut objects = Vec::new();
-    for document in documents {
-        match Object::from_document(document) {
-            Ok(object) => objects.push(object),
-            Err(error) => gathered.add(Problem::of(&error)),
-        }
-    }
-    let (problems, unlisted) = gathered.finish();
-    Read { objects, problems, unlisted }
 }
 
 /// What is said of what mutators and admission policies could not do with something that is implied.

@@ -77,7 +77,7 @@ impl Listing {
             }
             bytes += added;
             part.why_bytes += of_why;
-            part.why_left_out += u64::from(!is_told);
+            part.why_left_out += u64::from(!is_told && finding.explanation.is_some());
             part.listed += 1;
         }
         // A list that is not what was counted would say less, or more, than was found.
