@@ -70,8 +70,7 @@ spec:
 ";
 
 fn json_of(folder: &Path, args: &[&str]) -> Value {
-    let found = run(folder, &[args, &["-o", "json"]].concat(), None);
-    serde_json::from_str(&found.stdout).unwrap_or_else(|_| panic!("{}", found.stderr))
+    run(folder, &[args, &["-o", "json"]].concat(), None).json()
 }
 
 fn findings(report: &Value) -> &Vec<Value> {
@@ -141,11 +140,11 @@ fn all_numbers_of_threads_explain_the_same() {
         })
         .collect();
     fs::write(folder.path().join("dump.ndjson"), lines(&objects)).unwrap();
+    let took = regex::Regex::new(r"\(after [^)]*\)").unwrap();
     for explain in ["--explain=3", "--explain=150"] {
         let args = ["dump.ndjson", explain, "--now", "2026-11-21T13:50:00Z"];
         let of = |jobs: &str, form: &str| {
             let found = run(folder.path(), &[&args[..], &["-j", jobs, "-o", form]].concat(), None);
-            let took = regex::Regex::new(r"\(after [^)]*\)").unwrap();
             took.replace_all(&without_times(&found.exits_with(1).stdout), "TOOK").into_owned()
         };
         for form in ["human", "json", "html"] {
