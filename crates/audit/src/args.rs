@@ -150,6 +150,15 @@ pub struct AuditArgs {
     /// if they do, 1 if they differ in a constraint, 2 if not all could be compared.
     #[arg(long, help_heading = "Outputs", conflicts_with = "interval")]
     pub compare_status: bool,
+    /// Tell why of the first N violations of each constraint, 20 if no number is given: the rules and conditions that made them, and what
+    /// these read, each with its place.
+    ///
+    /// They are evaluated a second time and followed. It is in `human`, where a few violations of each constraint are shown, in `json`,
+    /// `yaml`, `ndjson` and `html`. One explanation takes at most 32 KiB, all together 8 MiB, in equal parts for the constraints. Nothing is
+    /// told of Secrets and tokens, nor by constraints that compare objects with others among which are Secrets.
+    #[arg(long, value_name = "N", num_args = 0..=1, require_equals = true, default_missing_value = "20", help_heading = "Outputs",
+        conflicts_with = "compare_status", value_parser = clap::value_parser!(u16).range(1..=1000))]
+    pub explain: Option<u16>,
     /// Print nothing but, on standard error, why an audit is incomplete or judged nothing.
     #[arg(short, long, conflicts_with = "output", help_heading = "Outputs")]
     pub quiet: bool,
@@ -264,6 +273,23 @@ impl AuditArgs {
     /// Whether files are named for reports.
     pub fn has_output_files(&self) -> bool {
         !self.files.0.is_empty()
+    }
+
+    /// Refuses to explain what nobody would read.
+    ///
+    /// # Errors
+    ///
+    /// If explanations are asked for, and no output has them.
+    pub fn refuse_unread(&self) -> Result<(), RunError> {
+        const HAVE: [Form; 5] = [Form::Human, Form::Json, Form::Yaml, Form::Ndjson, Form::Html];
+        let is_read =
+            self.shard.shard.is_some() || self.outputs().iter().any(|(form, _)| HAVE.contains(form));
+        if self.explain.is_none() || is_read {
+            return Ok(());
+        }
+        let text =
+            "`--explain` is in `human`, `json`, `yaml`, `ndjson` and `html`, none of which is asked for";
+        Err(RunError::Usage(text.to_owned()))
     }
 
     /// The outputs that are asked for.

@@ -12,6 +12,7 @@ use portcullis_report::{
 };
 
 use crate::events::{At, Event, Step, Sums};
+use crate::explained::Kept;
 use crate::inventory::Unread;
 use crate::judge::Judged;
 use crate::memory::Ceiling;
@@ -41,6 +42,8 @@ pub struct Collected {
     part: Option<Part>,
     /// Bytes that are counted by namespace and kind, and how many they may be.
     counted: (u64, u64),
+    /// Which explanations are kept, if any are made.
+    kept: Option<Kept>,
 }
 
 /// What an entry of a map takes beside its texts: itself, its share of a node, and what an allocation costs.
@@ -96,7 +99,19 @@ impl Collected {
             number: (0, 0),
             part: None,
             counted: (0, ceiling.totals()),
+            kept: None,
         }
+    }
+
+    /// The same, with explanations of so many violations of each constraint, if they are asked for.
+    pub fn explaining(self, number: Option<u64>) -> Self {
+        let constraints = self.totals.by_policy.len();
+        Self { kept: number.map(|number| Kept::new(number, constraints)), ..self }
+    }
+
+    /// Which explanations are kept, if any are made.
+    pub const fn kept(&self) -> Option<&Kept> {
+        self.kept.as_ref()
     }
 
     /// The same, for a shard: all that is said is written down.
@@ -180,6 +195,10 @@ impl Collected {
             }
             Event::Finding(mut finding) => {
                 finding.ordinal = self.objects.saturating_sub(1);
+                match &mut self.kept {
+                    Some(kept) => kept.take(&mut finding),
+                    None => finding.explanation = None,
+                }
                 if self.part.is_some() {
                     self.write(|| Event::Finding(finding));
                 } else {

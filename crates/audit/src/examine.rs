@@ -12,6 +12,7 @@ use portcullis_report::{AuditReport, Completion, Policy, Problem, Standing, Stat
 use crate::args::AuditArgs;
 use crate::collect::{Collected, Report};
 use crate::error::{RunError, system};
+use crate::explained::Kept;
 use crate::inventory::{Gathered, InventoryError, gather};
 use crate::judge::{Evaluations, Judge};
 use crate::memory::{Budget, Ceiling, resident};
@@ -43,6 +44,8 @@ pub struct Settings {
     pub providers: ProviderArgs,
     /// What policies see as the present, if it is not that.
     pub now: Option<Timestamp>,
+    /// How many violations of each constraint are explained, if any.
+    pub explain: Option<u64>,
 }
 
 impl Settings {
@@ -72,6 +75,7 @@ impl Settings {
             },
             providers: args.providers.clone(),
             now: args.now,
+            explain: args.explain.map(u64::from),
         }
     }
 }
@@ -173,6 +177,8 @@ pub(crate) fn examine(
                 Some(username) => expansion.with_username(username),
                 None => expansion,
             });
+            let explaining =
+                collected.kept().map(|kept| kept.explaining(&policies.described, &policies.set, &inventory));
             let judge = Judge {
                 answering: &answering,
                 policies: &policies.set,
@@ -188,6 +194,7 @@ pub(crate) fn examine(
                 stop,
                 in_cluster: subject.is_cluster(),
                 shard,
+                explaining,
             };
             let budget = Budget::new(settings.ceiling.work());
             let work = Work { threads: settings.threads, budget: &budget, stop };
@@ -254,6 +261,10 @@ pub(crate) fn conclude(
     sinks: &mut [Box<dyn Sink>],
 ) -> Result<Standing, RunError> {
     collected.missed();
+    let explanations = collected.kept().map(Kept::sums);
+    if let Some(problem) = collected.kept().and_then(Kept::too_large) {
+        collected.problem(problem);
+    }
     let completion = match of.unfinished {
         Some(reason) => Completion::Unfinished { reason },
         None if collected.saw_everything() => Completion::Complete,
@@ -271,6 +282,7 @@ pub(crate) fn conclude(
         totals,
         problems,
         status_limits: of.status,
+        explanations,
     };
     for sink in sinks {
         sink.end(&report).map_err(system("writing an output"))?;

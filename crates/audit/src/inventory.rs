@@ -10,10 +10,9 @@ use portcullis::{
 };
 use portcullis_report::{MAX_PROBLEMS, Problem};
 
-use crate::judge::read;
 use crate::memory::{Budget, Ceiling};
 use crate::pipeline::{self, Feed, Item, Weighed, Work};
-use crate::source::{Role, Text, size};
+use crate::source::{Role, Text, read, size};
 
 /// Why there is no inventory.
 #[derive(Debug, thiserror::Error)]

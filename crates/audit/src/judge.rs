@@ -20,10 +20,11 @@ use portcullis_report::{
 use portcullis_sources::Deadline;
 
 use crate::events::{Event, Listed as ListedAt, Step};
+use crate::explained::{Again, Before, Explaining, Found};
 use crate::memory::Ceiling;
 use crate::pipeline::{Item, Weighed};
 use crate::shard::{Shard, identity};
-use crate::source::{Gathered, Text, documents, size};
+use crate::source::{Read, Text, read, size};
 
 /// What every review of an audit sees.
 #[derive(Debug)]
@@ -56,6 +57,8 @@ pub struct Judge<'a> {
     pub in_cluster: bool,
     /// Which objects are judged, if it is not all of them.
     pub shard: Option<Shard>,
+    /// Which findings are explained, if that is asked for.
+    pub explaining: Option<Explaining>,
 }
 
 /// How evaluations on many threads keep within the ceiling: what needs more than a little is evaluated once more, one at a time. What
@@ -63,7 +66,9 @@ pub struct Judge<'a> {
 #[derive(Debug)]
 pub struct Evaluations {
     few: EvaluationLimits,
+    /// What the largest may use.
     all: EvaluationLimits,
+    /// Held for those that may use as much.
     alone: Mutex<()>,
     /// Held for a large object with what it implies.
     large: Mutex<()>,
@@ -100,6 +105,8 @@ pub struct Judged {
     pub steps: Vec<Step>,
     cut: bool,
     bytes: u64,
+    /// What comes before the next finding of each constraint, as far as it matters for explanations.
+    before: Before,
 }
 
 impl Weighed for Judged {
@@ -130,7 +137,7 @@ impl Judge<'_> {
     /// Judges the objects of a batch, to its end or until it is asked to stop. What came of them is handed out in parts, each as if it
     /// were a batch, before there is much of it.
     pub fn batch(&self, items: Vec<Item>, out: &mut dyn FnMut(Judged)) {
-        let mut judged = self.nothing();
+        let mut judged = Judged { before: self.before(), ..self.nothing() };
         let mut answers = Answers::new();
         let mut unpacked: Box<dyn Iterator<Item = Unpacked>> =
             Box::new(items.into_iter().map(|item| self.unpack(item)));
@@ -286,10 +293,15 @@ impl Judge<'_> {
         Judged { totals: Totals { by_policy, ..Totals::default() }, ..Judged::default() }
     }
 
+    fn before(&self) -> Before {
+        self.explaining.as_ref().map(Explaining::before).unwrap_or_default()
+    }
+
     /// Hands out what there is, if it is much.
     fn hand_out(&self, judged: &mut Judged, out: &mut dyn FnMut(Judged)) {
         if judged.bytes >= self.limits.part {
-            out(std::mem::replace(judged, self.nothing()));
+            let before = std::mem::take(&mut judged.before);
+            out(std::mem::replace(judged, Judged { before, ..self.nothing() }));
         }
     }
 
@@ -303,6 +315,7 @@ impl Judge<'_> {
             let (steps, totals) = before;
             judged.steps.truncate(steps);
             judged.totals = totals;
+            judged.before = self.before();
             judged.unread(Problem {
                 object: Some(name),
                 place: Some(place),
@@ -378,25 +391,36 @@ impl Judge<'_> {
             });
             Vec::new()
         });
+        // However many things an object implies: what does not work with them is mostly the same.
+        let by = implied.iter().filter_map(Review::implied_by);
+        let ignored: BTreeSet<&str> = by.flat_map(ImpliedBy::ignored).collect();
+        for what in ignored {
+            judged.problem(Problem {
+                object: Some(name.clone()),
+                place: Some(place.clone()),
+                ..Problem::warning(ErrorKind::Mutation, format!("{IGNORED}: {what}"))
+            });
+        }
         for review in &implied {
             said_elsewhere(review, judged);
         }
         let mut listed = Listed::new(self, &object, &name);
         let mut is_judged = false;
-        for review in std::iter::once(&review).chain(&implied) {
+        let reviews: Vec<&Review> = std::iter::once(&review).chain(&implied).collect();
+        for (number, review) in reviews.iter().enumerate() {
             self.policies.review_each(review, &self.world(self.limits.few, &few, answers), point, |ask| {
                 is_judged = true;
                 let result = ask(&self.world(self.limits.few, &few, answers));
                 let needs_more =
                     matches!(&result.verdict, Said::Error(error) if self.is_worth_more(error.limit));
                 if !needs_more {
-                    return listed.take(&result);
+                    return listed.take(&result, number);
                 }
                 drop(result);
                 // Alone until it is given up.
                 let _alone = self.limits.alone.lock().unwrap_or_else(PoisonError::into_inner);
                 let deadline = again.get_or_init(|| self.deadline());
-                listed.take(&ask(&self.world(self.limits.all, deadline, answers)));
+                listed.take(&ask(&self.world(self.limits.all, deadline, answers)), number);
             });
         }
         let counted = judged.kinds.entry(object.gvk().clone()).or_default();
@@ -405,7 +429,7 @@ impl Judge<'_> {
             return;
         }
         counted.judged += 1;
-        listed.finish(judged);
+        listed.finish(&reviews, answers, judged);
     }
 
     /// Keeps what large objects imply from being there on every thread at once, since mutators copy what they change. Whoever has it may wait
@@ -436,6 +460,27 @@ impl Judge<'_> {
     ) -> World<'w> {
         let world = World::new(self.inventory).with_limits(limits).with_now(self.now_ns);
         world.with_watch(deadline).with_answers(answers)
+    }
+
+    /// Explains those findings of an object that may be among the first of their constraints, one at a time in the whole program and with
+    /// all that one evaluation may use. Says how many bytes that takes.
+    fn explain(
+        &self,
+        found: &mut [Found],
+        reviews: &[&Review],
+        answers: &Answers,
+        before: &mut Before,
+    ) -> u64 {
+        let Some(explaining) = &self.explaining else { return 0 };
+        let wanted = explaining.wanted(found, before);
+        if wanted.is_empty() {
+            return 0;
+        }
+        let _alone = self.limits.alone.lock().unwrap_or_else(PoisonError::into_inner);
+        let deadline = self.deadline();
+        let world = &self.world(self.limits.all, &deadline, answers);
+        let Self { policies, in_cluster, stop, .. } = *self;
+        explaining.explain(wanted, reviews, Again { policies, world, in_cluster, stop }, before)
     }
 
     /// Whether an evaluation that met a limit may get further with more memory.
@@ -473,8 +518,7 @@ struct Listed<'a> {
     name: &'a ObjectName,
     labels: Option<Arc<BTreeMap<String, String>>>,
     whole: Option<Place>,
-    /// With the action that their constraint or the template declares.
-    findings: Vec<(&'static str, Finding)>,
+    findings: Vec<Found>,
     bytes: u64,
     /// What each constraint says: of all, and by action.
     tallies: BTreeMap<Option<usize>, (Tally, BTreeMap<Action, Tally>)>,
@@ -504,14 +548,14 @@ impl<'a> Listed<'a> {
 
     /// Counts a result and lists its findings. A constraint that has more than there is room for has one finding, which says so: what
     /// is not listed was not seen.
-    fn take(&mut self, result: &ConstraintResult) {
+    fn take(&mut self, result: &ConstraintResult, review: usize) {
         let policy = self.judge.index.get(result.key()).copied();
         if self.overfull.contains(&policy) {
             return;
         }
         // Everything in an outcome of the audit's point is in the index.
         let listed = match policy {
-            Some(policy) => self.list(result, policy),
+            Some(policy) => self.list(result, policy, review),
             None => Some(FoundIn::of(result).len() as u64),
         };
         let tally = match (&result.verdict, listed) {
@@ -536,7 +580,7 @@ impl<'a> Listed<'a> {
     }
 
     /// Lists the findings of a result, and says how many are new; `None` if they do not fit.
-    fn list(&mut self, result: &ConstraintResult, policy: usize) -> Option<u64> {
+    fn list(&mut self, result: &ConstraintResult, policy: usize, review: usize) -> Option<u64> {
         let before = (self.findings.len(), self.bytes);
         let declared = result.declared();
         let implied = result.implied_by.as_ref().map(|by| {
@@ -566,6 +610,7 @@ impl<'a> Listed<'a> {
                 message: String::new(),
                 details: Details::default(),
                 implied: implied.clone(),
+                explanation: None,
                 text: None,
             };
             if is_of_workload && self.is_own(&found, finding.message) {
@@ -579,7 +624,8 @@ impl<'a> Listed<'a> {
             if let Some(details) = left.and_then(|left| finding.details_json(left)) {
                 self.bytes += (bytes + details.len()) as u64;
                 let (message, details) = (finding.message.to_owned(), Details::of_json(details));
-                self.findings.push((declared, Finding { message, details, ..found }));
+                let finding = Finding { message, details, ..found };
+                self.findings.push(Found { declared, review, finding });
                 continue;
             }
             self.findings.truncate(before.0);
@@ -596,7 +642,7 @@ impl<'a> Listed<'a> {
                 details: Details::default(),
                 ..found
             };
-            self.findings.push((declared, said));
+            self.findings.push(Found { declared, review, finding: said });
             return None;
         }
         Some((self.findings.len() - before.0) as u64)
@@ -613,21 +659,21 @@ impl<'a> Listed<'a> {
         let findings = &self.findings;
         // The object itself is judged before what it implies, and what is listed of it stays.
         let own = self.own.get_or_insert_with(|| {
-            let is_own = |(_, (_, finding)): &(usize, &(_, Finding))| finding.implied.is_none();
+            let is_own = |(_, found): &(usize, &Found)| found.finding.implied.is_none();
             let mut own: Vec<usize> =
                 findings.iter().enumerate().filter(is_own).map(|(number, _)| number).collect();
             own.sort_by_key(|&number| {
-                findings.get(number).map(|(_, finding)| key(finding, &finding.message))
+                findings.get(number).map(|one| key(&one.finding, &one.finding.message))
             });
             own
         });
-        let of = |number: usize| findings.get(number).map(|(_, finding)| key(finding, &finding.message));
+        let of = |number: usize| findings.get(number).map(|one| key(&one.finding, &one.finding.message));
         own.binary_search_by(|&number| of(number).cmp(&Some(key(found, said)))).is_ok()
     }
 
     /// Hands on the findings, in the order of decisions, and what they come to. An object and what it implies are one judgement of a
     /// constraint.
-    fn finish(mut self, judged: &mut Judged) {
+    fn finish(mut self, reviews: &[&Review], answers: &Answers, judged: &mut Judged) {
         let totals = &mut judged.totals;
         let namespace = totals.by_namespace.entry(self.name.home().clone()).or_default();
         for (policy, (tally, by_action)) in self.tallies {
@@ -644,9 +690,12 @@ impl<'a> Listed<'a> {
         for (key, count) in self.overridden {
             *totals.overridden.entry(key).or_default() += count;
         }
-        self.findings.sort_by(|(a, one), (b, other)| (a, &one.message).cmp(&(b, &other.message)));
-        judged.bytes += self.bytes;
-        let finding = |(_, finding)| Step::Event(Box::new(Event::Finding(finding)));
+        self.findings.sort_by(|one, other| {
+            (one.declared, &one.finding.message).cmp(&(other.declared, &other.finding.message))
+        });
+        let explained = self.judge.explain(&mut self.findings, reviews, answers, &mut judged.before);
+        judged.bytes += self.bytes + explained;
+        let finding = |one: Found| Step::Event(Box::new(Event::Finding(one.finding)));
         judged.steps.extend(self.findings.into_iter().map(finding));
     }
 }
@@ -723,34 +772,8 @@ impl Judged {
     }
 }
 
-/// What a text has.
-#[derive(Debug, Default)]
-pub struct Read {
-    /// Its objects.
-    pub objects: Vec<Object>,
-    /// What is wrong with it.
-    pub problems: Vec<Problem>,
-    /// How many errors there are beside those.
-    pub unlisted: u64,
-}
-
-/// The objects of a text, and what is wrong with it.
-pub fn read(file: &Arc<str>, text: Text, limits: &Limits) -> Read {
-    let (documents, problems) = documents(file, text, limits);
-    let mut gathered = Gathered::default();
-    for problem in problems {
-        gathered.add(problem);
-    }
-    let mut objects = Vec::new();
-    for document in documents {
-        match Object::from_document(document) {
-            Ok(object) => objects.push(object),
-            Err(error) => gathered.add(Problem::of(&error)),
-        }
-    }
-    let (problems, unlisted) = gathered.finish();
-    Read { objects, problems, unlisted }
-}
+/// What is said of what mutators and admission policies could not do with something that is implied.
+const IGNORED: &str = "what does not work with what this implies does not count, as `failurePolicy` says";
 
 /// Most bytes of all that names an object: each part of it may have 253 at most in a cluster.
 const MAX_NAME: usize = 1024;

@@ -16,6 +16,7 @@ pub mod compare;
 pub mod error;
 mod events;
 mod examine;
+mod explained;
 pub mod implying;
 mod inventory;
 mod judge;

@@ -35,6 +35,7 @@ pub fn merge(args: &MergeArgs) -> Result<ExitStatus, RunError> {
     };
     let policies = first.policies.clone();
     let digest = first.header.policy_digest.clone();
+    let explain = first.header.settings.get("explain").and_then(Value::as_u64);
     let started = parts.iter().map(|part| part.header.started).min().unwrap_or_default();
     let ended = parts.iter().map(|part| part.end.ended).max().unwrap_or_default();
     let (started, ended) = (Timestamp::from_seconds(started), Timestamp::from_seconds(ended));
@@ -50,7 +51,7 @@ pub fn merge(args: &MergeArgs) -> Result<ExitStatus, RunError> {
     }
     let spool = Spool::new(None).map_err(system("creating a temporary file"))?;
     let mut report = Report { start, spool, sinks: &mut sinks };
-    let mut collected = Collected::new(policies.len(), ceiling);
+    let mut collected = Collected::new(policies.len(), ceiling).explaining(explain);
     for problem in problems {
         collected.problem(problem);
     }

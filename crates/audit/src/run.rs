@@ -109,7 +109,8 @@ pub fn audit(
         sink.begin(&start).map_err(system("beginning an output"))?;
     }
     let spool = Spool::new(None).map_err(system("creating a temporary file"))?;
-    let mut collected = Collected::new(policies.described.len(), settings.ceiling);
+    let mut collected =
+        Collected::new(policies.described.len(), settings.ceiling).explaining(settings.explain);
     let mut report = Report { start, spool, sinks };
     let Examined { bytes, unfinished } =
         examine(policies, subject, settings, began, None, &mut collected, &mut report, stop)?;
@@ -127,6 +128,7 @@ pub fn audit(
 pub fn files(args: &AuditArgs, ignores: &Ignores) -> Result<ExitStatus, RunError> {
     let stop = stop_on_signals()?;
     let settings = Settings::of(args);
+    args.refuse_unread()?;
     let mut paths = args.paths.clone();
     if paths.is_empty() && stdin_is_stream() {
         paths.push(stdin_path());

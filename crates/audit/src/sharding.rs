@@ -134,6 +134,7 @@ pub fn shard(
             "expand": args.expand.map(|expand| format!("{expand:?}")),
             "allow-unsupported": args.allow_unsupported,
             "engine": format!("{:?}", args.engine.choice()),
+            "explain": args.explain,
             "now": args.now.map(Timestamp::seconds),
             "max-memory": args.max_memory,
             "max-steps": args.max_steps,
@@ -150,7 +151,8 @@ pub fn shard(
     let part = part.map_err(system("writing the part of a shard"))?;
     let input = Input::default();
     let mut watched = Watched { subject, input: input.clone() };
-    let mut collected = Collected::new(policies.described.len(), settings.ceiling).into_part(part);
+    let collected = Collected::new(policies.described.len(), settings.ceiling);
+    let mut collected = collected.explaining(settings.explain).into_part(part);
     let spool = Spool::new(None).map_err(system("creating a temporary file"))?;
     let start = Start { started, policies: &policies.described };
     let mut report = Report { start, spool, sinks: &mut [] };

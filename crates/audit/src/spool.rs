@@ -193,6 +193,7 @@ mod tests {
                 message: format!("number {ordinal}"),
                 details: portcullis_report::Details::default(),
                 implied: None,
+                explanation: None,
                 text: None,
             };
             spool.push(&finding).unwrap();

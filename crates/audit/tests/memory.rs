@@ -36,6 +36,7 @@ fn memory_does_not_grow_over_twenty_audits_in_one_process() {
         status: StatusLimits::default(),
         providers: portcullis_providers::ProviderArgs::default(),
         now: None,
+        explain: Some(20),
     };
     let stop = Arc::new(AtomicBool::new(false));
     let (mut taken, ignores) = (Vec::new(), portcullis_sources::Ignores::default());

@@ -41,6 +41,37 @@ pub struct AuditReport {
     pub problems: Problems,
     /// How much of it goes into the status of a constraint.
     pub status_limits: StatusLimits,
+    /// Of how many violations it is told why, if that was asked for.
+    pub explanations: Option<Explanations>,
+}
+
+/// Of how many violations it is told why: of those of a constraint the first ones.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Explanations {
+    /// Most violations of one constraint that are explained.
+    pub of_each: u64,
+    /// How many are explained.
+    pub told: u64,
+    /// How many of the first ones are not: what the policy looked at may be secret, or it was too much.
+    pub untold: u64,
+    /// How many there are beyond those.
+    pub left_out: u64,
+}
+
+/// The sentence in reports.
+impl fmt::Display for Explanations {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { of_each, told, untold, left_out } = self;
+        write!(f, "{told} explained, at most {of_each} of each constraint")?;
+        if *untold > 0 {
+            write!(f, "; {untold} not explained, where it says why")?;
+        }
+        if *left_out > 0 {
+            write!(f, "; {left_out} without an explanation")?;
+        }
+        Ok(())
+    }
 }
 
 /// How much of an audit goes into the status of one constraint.

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use portcullis::{Actions, EnforcementAction, Location, Object, Precision};
 use serde::{Deserialize, Serialize};
 
-use crate::{Place, clip};
+use crate::{Explanation, Place, clip};
 
 /// One violation, or one constraint that could not be evaluated for an object.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -40,6 +40,9 @@ pub struct Finding {
     /// What it is found in, if that is not the object but something that the object implies.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub implied: Option<Box<Implied>>,
+    /// Why the policy says it, of some findings of an audit, if that was asked for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub explanation: Option<Box<Explanation>>,
     /// The text around it, where that is in memory: audits, which may have more findings than memory, have
     /// none.
     #[serde(skip)]

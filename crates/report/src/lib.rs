@@ -59,12 +59,14 @@ mod tap;
 mod template;
 mod test;
 mod time;
+mod told;
 pub mod verify;
 pub mod why;
 mod yaml;
 
 pub use audit::{
-    AuditReport, Completion, Coverage, KindCoverage, Objects, Standing, StatusLimits, Tally, Totals, Unjudged,
+    AuditReport, Completion, Coverage, Explanations, KindCoverage, Objects, Standing, StatusLimits, Tally,
+    Totals, Unjudged,
 };
 pub use causes::{Cause, Example, MAX_PROBLEMS, Problems};
 pub use destination::Destination;
@@ -84,6 +86,7 @@ pub use test::{
     Counts, Exception, Explained, Placed, Reviewed, RuleFiles, Suppressed, Suppression, TestReport, Wanted,
 };
 pub use time::Timestamp;
+pub use told::{Explanation, Told, Untold};
 
 /// `1 object`, `2 objects`.
 pub fn count(number: usize, one: &str, many: &str) -> String {

@@ -8,7 +8,9 @@ use serde::Serialize;
 
 use crate::form::{AsFound, Spec};
 use crate::sink::{Output, Sink, Start, Target};
-use crate::{AuditReport, Completion, Details, Finding, Place, Policy, Standing, Tally, Verdict};
+use crate::{
+    AuditReport, Completion, Details, Explanation, Finding, Place, Policy, Standing, Tally, Verdict,
+};
 
 pub(crate) const FORM: Spec = Spec {
     as_found: Some(AsFound {
@@ -53,6 +55,10 @@ struct Line<'a> {
     #[serde(skip_serializing_if = "str::is_empty")]
     field: &'a str,
     place: &'a Place,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    explanation: Option<serde_json::Value>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    unexplained: Option<String>,
 }
 
 #[derive(Serialize)]
@@ -131,6 +137,8 @@ fn end(report: &AuditReport, out: &mut dyn Write) -> io::Result<()> {
 fn line(id: &str, policies: &[Policy], finding: &Finding, out: &mut dyn Write) -> io::Result<()> {
     let Some(policy) = policies.get(finding.policy) else { return Ok(()) };
     let object = &finding.object;
+    let why = finding.explanation.as_deref().map(Explanation::to_json).transpose()?;
+    let (explanation, unexplained) = why.unwrap_or_default();
     let line = Line {
         id,
         details: &finding.details,
@@ -156,6 +164,8 @@ fn line(id: &str, policies: &[Policy], finding: &Finding, out: &mut dyn Write) -
         verdict: finding.verdict,
         field: &finding.field,
         place: &finding.place,
+        explanation,
+        unexplained,
     };
     put(&line, out)
 }

@@ -3,9 +3,10 @@
 use std::io::{self, Write};
 
 use anstyle::{AnsiColor, Style};
-use portcullis::{Applicability, Location, RuleKind, Why, WhyCondition, WhyFact, WhyRule};
+use portcullis::{Applicability, RuleKind, Why, WhyRule};
 
 use crate::test::{Explained, TestReport};
+use crate::told::{At, Condition, Explanation, Fact, Rule};
 use crate::{clip, escape};
 
 const DIM: Style = Style::new().dimmed();
@@ -16,7 +17,7 @@ const BAD: Style = AnsiColor::Red.on_default().bold();
 const MAX_SHOWN: usize = 1 << 10;
 /// Most facts that are shown of a condition, and most bodies that nearly held.
 pub(crate) const MOST_FACTS: usize = 12;
-const MOST_MISSED: usize = 3;
+pub(crate) const MOST_MISSED: usize = 3;
 /// Most expressions that are shown of those that hold.
 const MOST_HELD: usize = 20;
 /// How deep rules are shown that rules ask.
@@ -52,7 +53,7 @@ fn write_one(object: &str, why: &Why, out: &mut dyn Write) -> io::Result<()> {
     for found in &why.found {
         writeln!(out, "  {BAD}denies{BAD:#}: {}", escape::line(&clip::text(&found.message, MAX_SHOWN)))?;
         for way in found.ways.iter().take(MOST_MISSED) {
-            write_rule(way, 1, out)?;
+            write_rule(&Rule::from(way), 1, out)?;
         }
         if found.ways.len() > MOST_MISSED {
             writeln!(out, "  and in {} more ways", found.ways.len() - MOST_MISSED)?;
@@ -61,14 +62,14 @@ fn write_one(object: &str, why: &Why, out: &mut dyn Write) -> io::Result<()> {
     if why.found.is_empty() && why.error.is_none() {
         writeln!(out, "  {GOOD}passes{GOOD:#}{}", passes(why))?;
         for rule in why.missed.iter().take(MOST_MISSED) {
-            write_rule(rule, 1, out)?;
+            write_rule(&Rule::from(rule), 1, out)?;
         }
         let more = why.missed.len().saturating_sub(MOST_MISSED);
         if more > 0 {
             writeln!(out, "  {DIM}{more} more bodies of rules do not hold{DIM:#}")?;
         }
         for rule in why.held.iter().take(MOST_HELD) {
-            write_rule(rule, 1, out)?;
+            write_rule(&Rule::from(rule), 1, out)?;
         }
         let more = why.held.len().saturating_sub(MOST_HELD);
         if more > 0 {
@@ -91,9 +92,29 @@ pub(crate) fn passes(why: &Why) -> &'static str {
     }
 }
 
-fn write_rule(rule: &WhyRule, depth: usize, out: &mut dyn Write) -> io::Result<()> {
+/// Why a finding of an audit is there, as far as that is told, below it.
+pub(crate) fn write_explanation(explanation: &Explanation, out: &mut dyn Write) -> io::Result<()> {
+    let told = match explanation {
+        Explanation::Untold(why) => return writeln!(out, "    {DIM}not explained: {why}{DIM:#}"),
+        Explanation::Told(told) => told,
+    };
+    let rules = told.rules()?;
+    for rule in rules.iter().take(MOST_MISSED) {
+        write_rule(rule, 2, out)?;
+    }
+    let more = rules.len().saturating_sub(MOST_MISSED);
+    if more > 0 {
+        writeln!(out, "    {DIM}and in {more} more ways{DIM:#}")?;
+    }
+    match told.left_out() {
+        Some(text) => writeln!(out, "    {DIM}{text}{DIM:#}"),
+        None => Ok(()),
+    }
+}
+
+fn write_rule(rule: &Rule, depth: usize, out: &mut dyn Write) -> io::Result<()> {
     let indent = depth * 2;
-    let place = rule.location.as_ref().map(|at| format!("{at}: ")).unwrap_or_default();
+    let place = rule.at.as_ref().map(|at| format!("{at}: ")).unwrap_or_default();
     writeln!(
         out,
         "{:indent$}{DIM}-->{DIM:#} {}{} `{}`",
@@ -108,14 +129,9 @@ fn write_rule(rule: &WhyRule, depth: usize, out: &mut dyn Write) -> io::Result<(
     Ok(())
 }
 
-fn write_condition(
-    condition: &WhyCondition,
-    of: RuleKind,
-    depth: usize,
-    out: &mut dyn Write,
-) -> io::Result<()> {
+fn write_condition(condition: &Condition, of: RuleKind, depth: usize, out: &mut dyn Write) -> io::Result<()> {
     let indent = depth * 2;
-    let line = condition.location.as_ref().map(Location::line).unwrap_or_default();
+    let line = condition.at.as_ref().map(|at| at.line).unwrap_or_default();
     let text = condition.text.split_whitespace().collect::<Vec<_>>().join(" ");
     let text = escape::line(&clip::text(&text, MAX_SHOWN)).into_owned();
     if condition.holds {
@@ -143,31 +159,30 @@ fn write_condition(
     Ok(())
 }
 
-pub(crate) fn fact_text(fact: &WhyFact) -> String {
-    let at =
-        |location: &Option<Location>| location.as_ref().map(|at| format!("  ({at})")).unwrap_or_default();
+pub(crate) fn fact_text(fact: &Fact) -> String {
+    let at = |at: &Option<At>| at.as_ref().map(|at| format!("  ({at})")).unwrap_or_default();
     let is = |value: &Option<String>| {
         value.as_ref().map_or_else(|| "is not there".to_owned(), |value| format!("= {}", short(value)))
     };
     match fact {
-        WhyFact::Field { path, value, location } => {
-            let path = if path.is_root() { "the object".to_owned() } else { path.to_string() };
-            format!("{path} {}{}", is(value), at(location))
+        Fact::Field { path, value, at: place } => {
+            let path = if path.is_empty() { "the object" } else { path };
+            format!("{path} {}{}", is(value), at(place))
         }
-        WhyFact::Parameter { path, value, location } => {
-            let path = if path.is_root() { String::new() } else { format!(".{path}") };
-            format!("parameters{path} {}{}", is(value), at(location))
+        Fact::Parameter { path, value, at: place } => {
+            let dot = if path.is_empty() { "" } else { "." };
+            format!("parameters{dot}{path} {}{}", is(value), at(place))
         }
-        WhyFact::Input { path, value } => format!("input.{path} {}", is(value)),
-        WhyFact::Compared { operator, left, right, holds } => {
+        Fact::Input { path, value } => format!("input.{path} {}", is(value)),
+        Fact::Compared { operator, left, right, holds } => {
             format!("{} {operator} {} is {holds}", short(left), short(right))
         }
-        WhyFact::Called { name, args, answer } => {
+        Fact::Called { name, args, answer } => {
             let answer = answer.as_deref().unwrap_or("not defined");
             let args: Vec<_> = args.iter().map(|arg| short(arg)).collect();
             format!("{name}({}) is {answer}", args.join(", "))
         }
-        WhyFact::Known { name, value } => format!("{name} {}", is(value)),
+        Fact::Known { name, value } => format!("{name} {}", is(value)),
     }
 }
 

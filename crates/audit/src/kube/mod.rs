@@ -44,6 +44,7 @@ pub fn run(audit: &AuditArgs, kube: &KubeArgs) -> Result<ExitStatus, RunError> {
         let text = "with `--kube` all objects name their namespaces; `--namespace` would do nothing";
         return Err(RunError::Usage(text.to_owned()));
     }
+    audit.refuse_unread()?;
     let stop = run::stop_on_signals()?;
     let settings = Settings::of(audit);
     let connection = Connection::open(&kube.options())?;

@@ -3,6 +3,7 @@
 #[cfg(test)]
 mod equals;
 mod json;
+mod objects;
 mod open;
 mod read;
 mod split;
@@ -19,6 +20,7 @@ use portcullis_report::{Place, Problem};
 use portcullis_sources::InputFile;
 pub use portcullis_sources::show_size as size;
 
+pub use objects::{Read, read};
 pub use open::{Bytes, Source};
 pub use read::{Gathered, documents};
 pub use split::{Bad, BadKind, Frame, Identity, Piece, Role, SMALL, Splitter, Start, Text};

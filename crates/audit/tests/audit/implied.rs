@@ -151,6 +151,31 @@ fn admission_policies_change_what_is_implied() {
     assert!(problems.contains("`MutatingAdmissionPolicy` is not supported here"), "{problems}");
 }
 
+/// However many objects it is so with: once, with their number.
+#[test]
+fn what_admission_policies_leave_undone_is_told() {
+    let directory = directory();
+    let path = directory.path();
+    let policy = POLICY
+        .replace("  reinvocationPolicy", "  failurePolicy: Ignore\n  reinvocationPolicy")
+        .replace("params.data.name &&", "params.data.missing &&");
+    assert!(policy.contains("missing &&") && policy.contains("failurePolicy"));
+    let param = json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"namespace": "shop", "name": "safe"}, "data": {}});
+    let objects: Vec<Value> =
+        (0..150).map(|number| deployment(&format!("bad-{number}"), true)).chain([param]).collect();
+    put(path, &format!("{EXPANSION}---{policy}"), &objects);
+    let report = judge(path, &[]).exits_with(1).json();
+    assert_eq!(report["totals"]["violations"], 150, "what is not changed is judged as it is");
+    let causes = report["causes"].as_array().unwrap().iter();
+    let told: Vec<_> =
+        causes.filter(|cause| cause["message"].to_string().contains("`failurePolicy`")).collect();
+    assert_eq!((told.len(), &told[0]["times"]), (1, &json!(150)), "{told:#?}");
+    let message = told[0]["message"].as_str().unwrap();
+    assert!(message.contains("MutatingAdmissionPolicy/own-processes/own-processes: "), "{message}");
+    let text = judge_as(path, "human", &[]).exits_with(1).stdout;
+    assert_eq!(text.matches("MutatingAdmissionPolicy/own-processes").count(), 1, "{text}");
+}
+
 #[test]
 fn workloads_need_no_template() {
     let directory = directory();

@@ -34,7 +34,12 @@ pub async fn server() -> ApiServer {
 
 /// Audits it on a thread that is none of the server's.
 pub async fn audited(server: &ApiServer, chunk_size: u32, scope: Scope, writes: bool) -> Value {
-    audited_with(server, chunk_size, scope, writes, ProviderArgs::default()).await
+    audited_with(server, chunk_size, scope, writes, ProviderArgs::default(), None).await
+}
+
+/// As [`audited`], with explanations of so many violations of each constraint.
+pub async fn explained(server: &ApiServer, number: u64) -> Value {
+    audited_with(server, 500, Scope::All, false, ProviderArgs::default(), Some(number)).await
 }
 
 /// As [`audited`], with somebody who says what providers answer.
@@ -44,6 +49,7 @@ async fn audited_with(
     scope: Scope,
     writes: bool,
     providers: ProviderArgs,
+    explain: Option<u64>,
 ) -> Value {
     let url = server.url().to_owned();
     let work = move || {
@@ -70,6 +76,7 @@ async fn audited_with(
             status: StatusLimits { violations: 3, message: 256 },
             providers,
             now: None,
+            explain,
         };
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("out.json");
@@ -302,7 +309,7 @@ violation[{\"msg\": msg}] {
         server.put(builders::pod("shop", &format!("pod-{number}"), &format!("image-{}", number % 7)));
     }
     let live = || ProviderArgs { live_providers: true, ..ProviderArgs::default() };
-    let report = audited_with(&server, 500, Scope::Named, false, live()).await;
+    let report = audited_with(&server, 500, Scope::Named, false, live(), None).await;
     assert_eq!(report["completion"], "complete", "{}", report["problems"]);
     let findings = report["findings"].as_array().unwrap();
     assert_eq!(findings.len(), 300);
@@ -319,7 +326,7 @@ violation[{\"msg\": msg}] {
 
     // It is not known which there are.
     server.fault(Fault::on(Verb::List, "providers").always().forbidden());
-    let report = audited_with(&server, 500, Scope::Named, false, live()).await;
+    let report = audited_with(&server, 500, Scope::Named, false, live(), None).await;
     let problems = report["problems"].to_string();
     assert!(problems.contains("no Provider of the cluster can be asked"), "{problems}");
     assert!(

@@ -10,6 +10,7 @@
 mod compare;
 mod dumps;
 mod ending;
+mod explained;
 mod generated;
 mod implied;
 mod kube;

@@ -40,10 +40,10 @@ fn dump(folder: &Path) -> Vec<&'static str> {
     vec!["dump.ndjson", "list.json", "mixed.yaml", "broken.json"]
 }
 
-fn shard(folder: &Path, paths: &[&str], index: usize, of: usize) -> Run {
+fn shard(folder: &Path, args: &[&str], index: usize, of: usize) -> Run {
     let (shard, part) = (format!("{index}/{of}"), format!("part-{index}"));
-    let args = ["--now", NOW, "--shard", &shard, "--part", &part];
-    run(folder, &[paths, &args].concat(), None)
+    let own = ["--now", NOW, "--shard", &shard, "--part", &part];
+    run(folder, &[args, &own].concat(), None)
 }
 
 /// `audit merge`, which names no policies.
@@ -69,15 +69,19 @@ fn without_own_times(text: &str) -> String {
     took.replace_all(&time, "TOOK").into_owned()
 }
 
-fn equal(folder: &Path, paths: &[&str], of: usize) {
+fn equal(folder: &Path, args: &[&str], of: usize) {
+    equal_in(folder, args, of, Form::of::<AuditReport>());
+}
+
+fn equal_in(folder: &Path, args: &[&str], of: usize, forms: impl Iterator<Item = Form>) {
     for index in 0..of {
-        let found = shard(folder, paths, index, of).exits_with(0);
+        let found = shard(folder, args, index, of).exits_with(0);
         assert_eq!((found.stdout.as_str(), found.stderr.as_str()), ("", ""));
     }
     let parts = parts(of);
     let parts: Vec<&str> = parts.iter().map(String::as_str).collect();
-    for form in Form::of::<AuditReport>().map(Form::name) {
-        let one = run(folder, &[paths, &["--now", NOW, "-o", form]].concat(), None);
+    for form in forms.map(Form::name) {
+        let one = run(folder, &[args, &["--now", NOW, "-o", form]].concat(), None);
         let merged = merge(folder, &[&parts[..], &["-o", form]].concat());
         assert_eq!(one.code, merged.code, "{form}: {}", merged.stderr);
         let [one, merged] = [&one, &merged].map(|run| without_own_times(&run.stdout));
@@ -94,6 +98,19 @@ fn eight_shards_say_what_one_audit_says_in_every_form() {
     let folder = directory();
     let paths = dump(folder.path());
     equal(folder.path(), &paths, 8);
+}
+
+/// With explanations of the first ones of each constraint, of which each shard has others.
+#[test]
+fn eight_shards_explain_what_one_audit_explains() {
+    const HAVE: [Form; 5] = [Form::Human, Form::Json, Form::Yaml, Form::Ndjson, Form::Html];
+    let folder = directory();
+    let paths = dump(folder.path());
+    for explain in ["--explain=1", "--explain=7", "--explain"] {
+        equal_in(folder.path(), &[&paths[..], &[explain]].concat(), 8, HAVE.into_iter());
+    }
+    let text = fs::read_to_string(folder.path().join("part-0")).unwrap();
+    assert!(text.contains("\"explanation\":{\"told\""));
 }
 
 #[test]
@@ -229,6 +246,7 @@ fn parts_of_other_audits_are_named() {
     of(&["dump.ndjson", "--max-steps", "77"], "`--max-steps` is 77");
     of(&["dump.ndjson", "--namespace", "x"], "`--namespace` is");
     of(&["dump.ndjson", "--run", "yesterday"], "`--run` is");
+    of(&["dump.ndjson", "--explain"], "`--explain` is 20");
     // What providers were recorded to answer, and whether they are asked.
     let answers = |file: &str, said: &str| {
         let text = format!("providers:\n  words:\n    a: {{value: {said}}}\n    b: {{value: y}}\n");

@@ -5,9 +5,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use portcullis::{
-    Answers, ConstraintKey, Decision, Elsewhere, EnforcementAction, EnforcementPoint, Error, Expansion,
-    ExpansionSet, FieldPath, Fight, Fixes, ImpliedBy, Inventory, Location, Object, Outcome, Place, Places,
-    PolicySet, Position, Precision, Process, Questions, Review, Verdict, Why, World,
+    Answers, ConstraintKey, Decision, Elsewhere, EnforcementAction, EnforcementPoint, Error, ErrorKind,
+    Expansion, ExpansionSet, FieldPath, Fight, Fixes, ImpliedBy, Inventory, Location, Object, Outcome, Place,
+    Places, PolicySet, Position, Precision, Process, Questions, Review, Verdict, Why, World,
 };
 use portcullis_report::{
     self as report, Action, Details, Finding, Implied, InText, ObjectName, Reviewed, Subject as Judgeable,
@@ -92,7 +92,7 @@ pub struct Judged {
     pub is_placed: bool,
     /// A Config keeps the webhook away from it.
     pub is_excluded: bool,
-    /// What would be found in other namespaces only.
+    /// What would be found in other namespaces only, and what does not count of what it implies.
     pub elsewhere: Vec<Error>,
     /// Why it is not known what it implies.
     pub unexpanded: Option<Error>,
@@ -191,6 +191,13 @@ impl Judging<'_> {
                 Vec::new()
             });
             elsewhere.extend(implied.iter().flat_map(|one| elsewhere_of(one, &object)));
+            let ignored = implied.iter().filter_map(Review::implied_by).flat_map(ImpliedBy::ignored);
+            elsewhere.extend(ignored.collect::<BTreeSet<_>>().into_iter().map(|what| {
+                let message =
+                    format!("what does not work with what this implies does not count, as `failurePolicy` says: {what}");
+                let warning = Error::warning(ErrorKind::Mutation, message);
+                warning.about(object.to_string()).at(whole(&object).location)
+            }));
             let outcome = self.policies.review_with(&review, &implied, &world, point);
             if let Some(second) = &self.second {
                 let place = whole(&object).location;
@@ -379,6 +386,7 @@ impl Judging<'_> {
                 message: finding.message.to_owned(),
                 details: Details::from(&finding.details()),
                 implied: finding.result.implied_by.as_ref().map(|by| Box::new(implied(by))),
+                explanation: None,
                 text: Some(Box::new(InText { location, precision, broke_at })),
             }
         });

@@ -203,6 +203,7 @@ fn finding(subject: &Subject, policy: usize, result: &RuleResult, violation: Opt
         message,
         details,
         implied: None,
+        explanation: None,
         text: Some(Box::new(InText { location, precision, broke_at })),
     }
 }

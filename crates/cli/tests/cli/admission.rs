@@ -256,6 +256,14 @@ fn what_objects_imply_is_changed_by_policies() {
         let run = run_in(directory.path(), &[flags, &files].concat()).exits_with(1);
         assert!(run.stdout.contains("[Implied by pods] is called web"), "{}\n{}", run.stdout, run.stderr);
     }
+    // What does not work is told where it does not count, once for all Pods of an object.
+    let ignored = OF_PODS
+        .replace("params.data.host}", "params.data.missing}")
+        .replace("  reinvocation", "  failurePolicy: Ignore\n  reinvocation");
+    write(directory.path(), "pods.yaml", &ignored);
+    let run = run_in(directory.path(), &[&["test", "-f", "no-host.yaml"][..], &files].concat()).exits_with(0);
+    let says = "does not count, as `failurePolicy` says: MutatingAdmissionPolicy/host/host: ";
+    assert_eq!(run.stderr.matches(says).count(), 1, "{}", run.stderr);
     // A denied Pod is one that nobody knows.
     let without = OF_PODS.replace("{name: host, namespace: default}\ndata", "{name: other}\ndata");
     write(directory.path(), "pods.yaml", &without);

@@ -135,6 +135,7 @@ fn by_audit_of_cluster(server: &ApiServer, directory: &Path) -> (BTreeSet<usize>
         places: portcullis::Places::default(),
         status: StatusLimits { violations: 3, message: 256 },
         providers: portcullis_providers::ProviderArgs::default(),
+        explain: None,
         now: None,
     };
     let path = directory.join("audit.ndjson");

@@ -132,6 +132,26 @@ fn a_dry_run_writes_a_diff_and_nothing_else() {
     assert_eq!(read(folder.path(), "m/pod.yaml"), POD);
 }
 
+/// What is named from the root has one slash before it, as `git diff --no-index` writes it; names with spaces are whole.
+#[test]
+fn diffs_of_files_named_from_the_root_can_be_applied() {
+    for name in ["m/pod.yaml", "m/a pod.yaml"] {
+        let folder = folder(&[(name, POD)]);
+        let path = folder.path().canonicalize().unwrap().join(name);
+        let path = path.to_str().unwrap();
+        let args = ["test", "--policies", "policy.yaml", path, "--fix-dry-run"];
+        let Run { stdout, .. } = run_in(folder.path(), &args).exits_with(1);
+        let tab = if name.contains(' ') { "\t" } else { "" };
+        assert!(stdout.contains(&format!("--- a{path}{tab}\n+++ b{path}{tab}\n")), "{stdout}");
+        fs::write(folder.path().join("fix.diff"), &stdout).unwrap();
+        let mut git = std::process::Command::new("git");
+        let done =
+            git.args(["apply", "-p1"]).arg(folder.path().join("fix.diff")).current_dir("/").output().unwrap();
+        assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
+        assert_eq!(read(folder.path(), name), POD.replace("hostPID: true", "hostPID: false"));
+    }
+}
+
 /// A label whose value nobody can know is told, and not made up.
 #[test]
 fn what_the_author_decides_is_not_put_in() {

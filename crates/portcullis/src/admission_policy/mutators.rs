@@ -163,7 +163,7 @@ impl AdmissionMutators {
     }
 
     /// What they make of an object that is created in a namespace, or in none, without anybody who asks for it;
-    /// `between` stands for the webhooks that are called after them.
+    /// `between` stands for the webhooks that are called after them. With it comes what did not work and does not count.
     ///
     /// # Errors
     ///
@@ -175,7 +175,7 @@ impl AdmissionMutators {
         around: &Surroundings<'_>,
         between: impl FnOnce(&Object) -> Result<Object, E>,
         denied: impl FnOnce(String) -> E,
-    ) -> Result<Object, E> {
+    ) -> Result<(Object, Vec<String>), E> {
         let kinds = Kinds::new(around.inventory);
         let request = Value::new_object();
         let mutated = self.policies.mutate(
@@ -184,7 +184,7 @@ impl AdmissionMutators {
             between,
         )?;
         if mutated.denied.is_empty() {
-            return Ok(mutated.object.unwrap_or_else(|| object.clone()));
+            return Ok((mutated.object.unwrap_or_else(|| object.clone()), mutated.ignored));
         }
         let messages: Vec<&str> = mutated.denied.iter().map(|denied| denied.message.as_str()).collect();
         Err(denied(messages.join("; ")))

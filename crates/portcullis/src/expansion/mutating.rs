@@ -1,10 +1,12 @@
 //! How what is generated is changed, and whether its parent was.
 
+use std::cell::RefCell;
+
 use portcullis_value::{Answers, Limits, Questions, Watch};
 
 use super::error::ExpansionError;
 use super::resultant::Resultant;
-use super::set::{ExpansionSet, NotMutated};
+use super::set::{Changed, ExpansionSet, NotMutated};
 use crate::admission_policy::{AdmissionMutators, Surroundings};
 use crate::inventory::Inventory;
 use crate::matcher::Source;
@@ -133,7 +135,7 @@ impl<'a> Expansion<'a> {
         if self.templates.is_empty() || mutators.is_none() && policies.is_none() {
             return self.templates.expand(object, namespace, None);
         }
-        let mutated = |object: &Object, source: Source| {
+        let mutated = |object: &Object, source: Source, ignored: &RefCell<Vec<String>>| {
             let Some(mutators) = mutators else { return Ok(object.clone()) };
             let mutable = Mutable::new(object.clone()).with_source(source);
             let mutable = match known {
@@ -151,15 +153,18 @@ impl<'a> Expansion<'a> {
             let nothing = Answers::new();
             let answers = self.outside.answers.unwrap_or(&nothing);
             let mutation = mutators.mutate_answered(&mutable, MutationLimits::default(), watch, answers)?;
+            ignored.borrow_mut().extend(mutation.ignored().map(str::to_owned));
             Ok(mutation.object().clone())
         };
         let data = policies.map(|(_, inventory)| inventory.for_policies());
-        let created = |object: &Object, source: Source| {
+        let created = |object: &Object, source: Source| -> Result<Changed, Unchanged> {
+            let ignored = RefCell::default();
             let by_mutators = |object: &Object| {
-                mutated(object, source).map_err(|error: MutationError| Unchanged::ByMutators(Box::new(error)))
+                let mutated = mutated(object, source, &ignored);
+                mutated.map_err(|error: MutationError| Unchanged::ByMutators(Box::new(error)))
             };
             let Some(((policies, _), inventory)) = policies.zip(data.as_ref()) else {
-                return by_mutators(object);
+                return Ok(Changed { object: by_mutators(object)?, ignored: ignored.take() });
             };
             let asking = Asking::new(self.outside.answers);
             let (limits, asked) = (Limits::default(), &asking);
@@ -167,14 +172,18 @@ impl<'a> Expansion<'a> {
             let home = namespace.unwrap_or_else(|| object.namespace());
             let denied = |message| Unchanged::Denied(message, Questions::default());
             let created = policies.mutate_created(object, home, &around, by_mutators, denied);
-            created.map_err(|why| match why {
+            let (object, by_policies) = created.map_err(|why| match why {
                 Unchanged::Denied(message, _) => Unchanged::Denied(message, asking.into_questions()),
                 by_mutators @ Unchanged::ByMutators(_) => by_mutators,
-            })
+            })?;
+            ignored.borrow_mut().extend(by_policies);
+            Ok(Changed { object, ignored: ignored.take() })
         };
         let parent = match self.parent {
             Parent::Mutated => object.clone(),
-            Parent::AsWritten => created(object, Source::Original).map_err(|why| why.of_parent(object))?,
+            Parent::AsWritten => {
+                created(object, Source::Original).map_err(|why| why.of_parent(object))?.object
+            }
         };
         let mutating = |object: Object| created(&object, Source::Generated).map_err(Unchanged::of_resultant);
         self.templates.expand(&parent, namespace, Some(&mutating))

@@ -25,6 +25,8 @@ pub struct Resultant {
     value: Value,
     object: Result<Object, Error>,
     within: FieldPath,
+    /// Of mutators and admission policies that changed it: what did not work and does not count.
+    ignored: Arc<[String]>,
 }
 
 impl Resultant {
@@ -34,7 +36,25 @@ impl Resultant {
         object: Result<Object, Error>,
         within: FieldPath,
     ) -> Self {
-        Self { template: template.name.clone(), action: template.action, value, object, within }
+        let ignored = Arc::default();
+        Self { template: template.name.clone(), action: template.action, value, object, within, ignored }
+    }
+
+    /// The same, with what did not work and does not count.
+    pub(super) fn ignoring(self, mut ignored: Vec<String>) -> Self {
+        ignored.sort();
+        ignored.dedup();
+        Self { ignored: ignored.into(), ..self }
+    }
+
+    /// What did not work with it and does not count, as `failurePolicy` of mutators and of the API server's own policies
+    /// says: each once.
+    pub fn ignored(&self) -> impl Iterator<Item = &str> {
+        self.ignored.iter().map(|what| &**what)
+    }
+
+    pub(crate) fn shared_ignored(&self) -> &Arc<[String]> {
+        &self.ignored
     }
 
     /// The name of the template that generated it.

@@ -19,7 +19,14 @@ use crate::path::FieldPath;
 use crate::value::{self, Value};
 
 /// Changes what was generated, before it is expanded further; or says why it cannot be.
-pub(super) type Mutating<'a> = &'a dyn Fn(Object) -> Result<Object, NotMutated>;
+pub(super) type Mutating<'a> = &'a dyn Fn(Object) -> Result<Changed, NotMutated>;
+
+/// An object as a cluster creates it.
+pub(super) struct Changed {
+    pub(super) object: Object,
+    /// What did not work and does not count, as `failurePolicy` says.
+    pub(super) ignored: Vec<String>,
+}
 
 /// Why what was generated cannot be changed.
 pub(super) struct NotMutated {
@@ -279,14 +286,16 @@ impl Expanding<'_> {
                 Ok(object) => mutating(object),
                 Err(error) => Err(NotMutated { message: error.to_string(), questions: Questions::default() }),
             };
-            let mutated = mutated.map_err(|NotMutated { message, questions }| ExpansionError {
+            let changed = mutated.map_err(|NotMutated { message, questions }| ExpansionError {
                 questions,
                 ..fails(self, Reason::NotMutated { name: name(), reason: message })
             })?;
+            let Changed { object: mutated, ignored } = changed;
             // Mutators may have made more of it.
             self.room = before;
             takes(mutated.value(), &mut self.room).ok_or_else(|| fails(self, Reason::TooLarge))?;
-            return Ok(Resultant::new(template, mutated.value().clone(), Ok(mutated), at));
+            let value = mutated.value().clone();
+            return Ok(Resultant::new(template, value, Ok(mutated), at).ignoring(ignored));
         }
         if let Err(error) = &mut object {
             *error = error.clone().about(format!("ExpansionTemplate/{}", template.name));

@@ -327,9 +327,14 @@ impl Teller<'_> {
         Some(match keys.as_slice() {
             [Some("review"), Some("object")] => {
                 let path = below(2)?;
-                let location = self.object.and_then(Object::document).map(|document| match found {
-                    Some(_) => document.locate_key(&path).unwrap_or_else(|| document.locate_nearest(&path).0),
-                    None => document.locate_nearest(&path).0,
+                let location = self.object.and_then(|object| {
+                    // Of what an object implies, the part that it is made of.
+                    let (document, path) = (object.document()?, object.written(&path));
+                    let nearest = || document.locate_nearest(&path).0;
+                    Some(match found {
+                        Some(_) => document.locate_key(&path).unwrap_or_else(nearest),
+                        None => nearest(),
+                    })
                 });
                 WhyFact::Field { path, value, location }
             }

@@ -10,11 +10,16 @@ use crate::expansion::Resultant;
 pub struct ImpliedBy {
     template: Arc<str>,
     action: Option<EnforcementAction>,
+    ignored: Arc<[String]>,
 }
 
 impl ImpliedBy {
     pub(super) fn of(resultant: &Resultant) -> Self {
-        Self { template: resultant.template_name().clone(), action: resultant.enforcement_action() }
+        Self {
+            template: resultant.template_name().clone(),
+            action: resultant.enforcement_action(),
+            ignored: resultant.shared_ignored().clone(),
+        }
     }
 
     /// The name of the template.
@@ -27,6 +32,12 @@ impl ImpliedBy {
     #[must_use]
     pub fn enforcement_action(&self) -> Option<EnforcementAction> {
         self.action
+    }
+
+    /// What did not work when the object was changed as a cluster would change it, and does not count, as `failurePolicy` of
+    /// mutators and of the API server's own policies says: each once.
+    pub fn ignored(&self) -> impl Iterator<Item = &str> {
+        self.ignored.iter().map(|what| &**what)
     }
 
     /// What the violations of a constraint lead to that has these actions.

@@ -5,7 +5,7 @@ use std::io;
 
 use super::tables::{NAME, by_urgency};
 use super::texts::texts;
-use super::{AuditReport, Hole, MAX_ROWS, MAX_ROWS_OF_ONE, Page, ROW_BYTES, count};
+use super::{AuditReport, Hole, MAX_ROWS, MAX_ROWS_OF_ONE, Page, ROW_BYTES, WHY_BYTES, count, why};
 use crate::{Finding, Place, PolicySeverity, Verdict};
 
 /// How many characters of a message are shown.
@@ -29,6 +29,9 @@ struct Part {
     rows: Page,
     listed: u64,
     found: u64,
+    /// Bytes of its explanations, and how many there was no room for.
+    why_bytes: usize,
+    why_left_out: u64,
 }
 
 impl Listing {
@@ -39,6 +42,8 @@ impl Listing {
         let mut policies: Vec<[Part; 2]> = Vec::new();
         policies.resize_with(report.policies.len(), Default::default);
         let mut bytes = 0;
+        let found_something = report.totals.by_policy.iter().filter(|tally| tally.violations > 0).count();
+        let room_for_why = WHY_BYTES / found_something.max(1);
         for finding in report.findings.read()? {
             let finding = finding?;
             let [unknown, violations] = policies.get_mut(finding.policy).ok_or_else(|| {
@@ -55,15 +60,24 @@ impl Listing {
             if part.listed + 1 < part.found || part.listed >= most {
                 continue;
             }
+            let mut told = Page::default();
+            if let Some(explanation) = &finding.explanation {
+                why::explanation(explanation, &mut told)?;
+            }
+            // Those that are shown are the first ones, as with findings.
+            let is_told = part.why_left_out == 0 && part.why_bytes + told.len() <= room_for_why;
             let before = part.rows.len();
-            row(&finding, &mut part.rows)?;
-            let added = part.rows.len() - before;
+            row(&finding, is_told.then_some(&told), &mut part.rows)?;
+            let of_why = if is_told { told.len() } else { 0 };
+            let added = part.rows.len() - before - of_why;
             let room = if part.listed == 0 { ROW_BYTES + RESERVE } else { ROW_BYTES };
             if bytes + added > room {
                 part.rows.truncate(before);
                 continue;
             }
             bytes += added;
+            part.why_bytes += of_why;
+            part.why_left_out += u64::from(!is_told && finding.explanation.is_some());
             part.listed += 1;
         }
         // A list that is not what was counted would say less, or more, than was found.
@@ -101,6 +115,9 @@ impl Listing {
                 );
             }
             page.put("<p>{}</p>\n", &[Hole::Text(&sentence)])?;
+            if let Some(explanations) = &report.explanations {
+                page.put("<p>Violations: {}.</p>\n", &[Hole::Text(&explanations.to_string())])?;
+            }
         }
         page.raw("<p id=\"scriptless\" class=\"quiet\">Search and filters need scripts, which are not running here. Everything else works without.</p>\n");
         filters(found, page)?;
@@ -175,6 +192,13 @@ impl Listing {
                     )?;
                 }
             }
+            let untold = violations.why_left_out;
+            if untold > 0 {
+                page.put(
+                    "<p class=\"more\">{} left out here, to keep this file small: the JSON output has them.</p>\n",
+                    &[Hole::Text(&count(untold, "explanation is", "explanations are"))],
+                )?;
+            }
             page.raw("</div>\n</details>\n");
         }
         page.raw("</section>\n");
@@ -193,7 +217,7 @@ fn fair(counts: &[u64]) -> u64 {
     low
 }
 
-fn row(finding: &Finding, page: &mut Page) -> io::Result<()> {
+fn row(finding: &Finding, why: Option<&Page>, page: &mut Page) -> io::Result<()> {
     let (letter, verdict) = match finding.verdict {
         Verdict::Unknown => ("unknown", "<b class=\"unknown\">? unknown</b>"),
         Verdict::Violation => ("violation", "<b class=\"violation\">✕ violation</b>"),
@@ -229,10 +253,15 @@ fn row(finding: &Finding, page: &mut Page) -> io::Result<()> {
     page.raw("</div> ");
     match &finding.place {
         Place::File { .. } => {
-            page.put("<code>{}</code></li>\n", &[Hole::Short(&finding.place.to_string(), NAME)])
+            page.put("<code>{}</code>", &[Hole::Short(&finding.place.to_string(), NAME)])?;
         }
-        Place::Cluster => page.put("<code>in the cluster</code></li>\n", &[]),
+        Place::Cluster => page.raw("<code>in the cluster</code>"),
     }
+    if let Some(why) = why {
+        page.part(why);
+    }
+    page.raw("</li>\n");
+    Ok(())
 }
 
 fn is_empty(details: &serde_json::Value) -> bool {

@@ -14,7 +14,8 @@
 //! security policy lets nothing run but the one script, by its digest.
 //!
 //! **Large audits.** Findings are listed up to `MAX_ROWS` and `ROW_BYTES`, shared evenly between policies,
-//! and texts up to `TEXT_BYTES`, so that the file stays below 5 MB and browsers can scroll it. Totals are
+//! and texts up to `TEXT_BYTES`, so that the file stays below 5 MB and browsers can scroll it. Explanations, if they are asked for, take up to
+//! `WHY_BYTES` more. Totals are
 //! never cut for policies, and whatever is left out is counted where it would stand.
 //!
 //! Written by hand instead of through a template engine: the page is written as it is read, in pieces, an
@@ -30,6 +31,7 @@ mod tables;
 pub(crate) mod test;
 mod texts;
 mod verify;
+mod why;
 
 use std::io::{self, Write};
 
@@ -47,7 +49,10 @@ pub(crate) const FORM: Spec = Spec {
         about: "one self-contained page for people: object by object, with fixes and explanations if asked for",
         write: test::write,
     }),
-    audit: Some(Writer { about: "one self-contained page for people, with charts and filters", write }),
+    audit: Some(Writer {
+        about: "one self-contained page for people, with charts and filters, and with explanations if asked for",
+        write,
+    }),
     verify: Some(Writer {
         about: "coverage as one page: each line of the policies, and how its conditions came out",
         write: verify::write,
@@ -61,6 +66,8 @@ const MAX_ROWS: u64 = 3_000;
 const MAX_ROWS_OF_ONE: u64 = 250;
 /// How many bytes the listed findings have at most, give or take the first of each policy.
 const ROW_BYTES: usize = 2_250_000;
+/// How many bytes the explanations of the listed findings have at most, in equal parts for the policies that found something.
+const WHY_BYTES: usize = 1_000_000;
 /// How many bytes the texts of policies have at most.
 const TEXT_BYTES: usize = 1_000_000;
 

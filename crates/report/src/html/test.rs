@@ -3,12 +3,13 @@
 
 use std::io::{self, Write};
 
-use portcullis::{Applicability, Location, RuleKind, Why, WhyCondition, WhyRule};
+use portcullis::{Applicability, Location, Why};
 
 use super::page::{Hole, Page};
+use super::why::rules;
 use super::{count, digest};
 use crate::test::{Explained, Reviewed};
-use crate::why::{MOST_FACTS, fact_text, passes};
+use crate::why::passes;
 use crate::{Finding, Policy, TestReport, Verdict, fixes};
 
 /// How many characters of a text are shown, and of a name.
@@ -20,9 +21,6 @@ const BYTES: usize = 4_000_000;
 const MOST_PROBLEMS: usize = 200;
 /// How many lines of a file stand around what is wrong.
 const AROUND: u32 = 2;
-/// How deep rules are shown that rules ask, and how many of one kind.
-const DEEPEST: usize = 6;
-const MOST_RULES: usize = 20;
 
 const STYLE: &str = "\
 :root{color-scheme:light dark;--bad:#b3261e;--good:#1a7f37;--half:#7a4d00;--line:#8884;--soft:#8881}\
@@ -235,61 +233,5 @@ fn lines(location: &Location, page: &mut Page) -> io::Result<()> {
         page.put("{}{}{}</span>\n", &[Hole::Html(class), Hole::Text(&number), Hole::Short(text, NAME)])?;
     }
     page.raw("</pre>\n");
-    Ok(())
-}
-
-fn rules(all: &[WhyRule], page: &mut Page) -> io::Result<()> {
-    for rule in all.iter().take(MOST_RULES) {
-        write_rule(rule, 0, page)?;
-    }
-    let more = all.len().saturating_sub(MOST_RULES);
-    if more > 0 {
-        page.put("<p class=\"quiet\">and {} more</p>\n", &[Hole::Count(more as u64)])?;
-    }
-    Ok(())
-}
-
-fn write_rule(rule: &WhyRule, depth: usize, page: &mut Page) -> io::Result<()> {
-    let place = rule.location.as_ref().map(ToString::to_string).unwrap_or_default();
-    page.put(
-        "<div class=\"rule\"><p>{} <code>{}</code> <small>{}</small></p>\n<ol>\n",
-        &[Hole::Html(rule.kind.as_str()), Hole::Short(&rule.name, NAME), Hole::Short(&place, NAME)],
-    )?;
-    for condition in &rule.conditions {
-        write_condition(condition, rule.kind, depth, page)?;
-    }
-    page.raw("</ol></div>\n");
-    Ok(())
-}
-
-fn write_condition(condition: &WhyCondition, of: RuleKind, depth: usize, page: &mut Page) -> io::Result<()> {
-    let (class, mark) = match (condition.holds, of) {
-        (true, _) => ("yes", ""),
-        (false, RuleKind::Rule) => ("no", " does not hold"),
-        (false, _) => ("no", " is not true"),
-    };
-    let line = condition.location.as_ref().map(|at| format!("line {}", at.line())).unwrap_or_default();
-    let text = condition.text.split_whitespace().collect::<Vec<_>>().join(" ");
-    page.put(
-        "<li class=\"{}\"><code>{}</code> <small>{}</small><span class=\"mark\">{}</span>\n",
-        &[Hole::Html(class), Hole::Short(&text, TEXT), Hole::Text(&line), Hole::Html(mark)],
-    )?;
-    if !condition.facts.is_empty() {
-        page.raw("<ul class=\"facts\">\n");
-        for fact in condition.facts.iter().take(MOST_FACTS) {
-            page.put("<li><code>{}</code></li>\n", &[Hole::Short(&fact_text(fact), TEXT)])?;
-        }
-        let more = condition.facts.len().saturating_sub(MOST_FACTS);
-        if more > 0 {
-            page.put("<li>and {} more</li>\n", &[Hole::Count(more as u64)])?;
-        }
-        page.raw("</ul>\n");
-    }
-    if depth < DEEPEST {
-        for rule in condition.rules.iter().take(MOST_RULES) {
-            write_rule(rule, depth + 1, page)?;
-        }
-    }
-    page.raw("</li>\n");
     Ok(())
 }

@@ -9,7 +9,7 @@ use anstyle::Style;
 use portcullis::Severity;
 
 use super::{BAD, DIM, DOUBTFUL, GOOD, HEAD};
-use crate::{AuditReport, Cause, Completion, Details, Finding, Standing, count, escape};
+use crate::{AuditReport, Cause, Completion, Details, Finding, Standing, count, escape, why};
 
 /// Namespaces that are listed, those with the most violations.
 const NAMESPACES: usize = 10;
@@ -82,6 +82,9 @@ fn write_examples(report: &AuditReport, out: &mut dyn Write) -> io::Result<()> {
                 escape::line(&place),
                 escape::line(finding.says().trim_end()),
             )?;
+            if let Some(explanation) = &finding.explanation {
+                why::write_explanation(explanation, out)?;
+            }
         }
         let all = tally.violations + tally.unknown;
         let more = all.saturating_sub(findings.len() as u64);
@@ -190,6 +193,9 @@ fn write_verdict(report: &AuditReport, out: &mut dyn Write) -> io::Result<()> {
     }
     let kinds = report.coverage.kinds.len();
     writeln!(out, "{DIM}{}; {}{DIM:#}", parts.join(", "), count(kinds, "kind", "kinds"))?;
+    if let Some(explanations) = &report.explanations {
+        writeln!(out, "{DIM}violations: {explanations}; `-o json` has all explanations{DIM:#}")?;
+    }
     let totals = report.totals.all;
     let (style, text) = match report.standing() {
         Standing::Clean => (GOOD, "clean: nothing was found, and everything was seen".to_owned()),

@@ -4,8 +4,8 @@ use std::cell::RefCell;
 use std::io::{self, Write};
 
 use crate::{
-    AuditReport, Cause, Completion, Coverage, Finding, Findings, Objects, Policy, Problem, Standing, Tally,
-    Timestamp,
+    AuditReport, Cause, Completion, Coverage, Explanation, Explanations, Finding, Findings, Objects, Policy,
+    Problem, Standing, Tally, Timestamp,
 };
 use serde::ser::{Error as _, SerializeMap as _, SerializeSeq as _};
 use serde::{Serialize, Serializer};
@@ -24,6 +24,8 @@ struct Document<'a> {
     totals: Totals<'a>,
     coverage: &'a Coverage,
     objects: Objects,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    explanations: Option<Explanations>,
     problem_counts: ProblemCounts,
     causes: Vec<&'a Cause>,
     problems: Vec<&'a Problem>,
@@ -106,6 +108,14 @@ impl Serialize for Named<'_> {
         map.serialize_entry("field", &finding.field)?;
         map.serialize_entry("place", &finding.place)?;
         map.serialize_entry("details", &finding.details)?;
+        let why = finding.explanation.as_deref().map(Explanation::to_json).transpose();
+        let (explanation, unexplained) = why.map_err(S::Error::custom)?.unwrap_or_default();
+        if let Some(explanation) = explanation {
+            map.serialize_entry("explanation", &explanation)?;
+        }
+        if let Some(unexplained) = unexplained {
+            map.serialize_entry("unexplained", &unexplained)?;
+        }
         map.end()
     }
 }
@@ -133,6 +143,7 @@ fn with_document<T>(
         },
         coverage: &report.coverage,
         objects: report.coverage.objects(),
+        explanations: report.explanations,
         problem_counts: ProblemCounts {
             errors: report.problems.errors(),
             warnings: report.problems.warnings(),

@@ -184,7 +184,7 @@ fn write_file(file: &str, all: &[&Mutated], out: &mut dyn Write) -> io::Result<(
     if let Some(whole) = source {
         new.push_str(whole.get(done..).unwrap_or_default());
         old.push_str(&whole);
-        writeln!(out, "--- a/{file}\n+++ b/{file}")?;
+        write_names(file, "", out)?;
         for hunk in diff::hunks(&old, &new) {
             // Of no line, the one before is what it is about.
             let lines = hunk.old.start + 1..hunk.old.end.max(hunk.old.start + 1) + 1;
@@ -193,7 +193,7 @@ fn write_file(file: &str, all: &[&Mutated], out: &mut dyn Write) -> io::Result<(
     }
     for mutated in others {
         let (old, new) = (anew(&before(mutated))?, anew(&mutated.object)?);
-        writeln!(out, "--- a/{file} ({}, written anew)\n+++ b/{file}", mutated.object)?;
+        write_names(file, &format!(" ({}, written anew)", mutated.object), out)?;
         for hunk in diff::hunks(&old, &new) {
             write_hunk(&hunk, "", out)?;
         }
@@ -207,11 +207,23 @@ fn write_file(file: &str, all: &[&Mutated], out: &mut dyn Write) -> io::Result<(
 ///
 /// If it cannot be written.
 pub fn write_text_diff(file: &str, old: &str, new: &str, out: &mut dyn Write) -> io::Result<()> {
-    writeln!(out, "--- a/{0}\n+++ b/{0}", crate::escape::line(file))?;
+    write_names(file, "", out)?;
     for hunk in diff::hunks(old, new) {
         write_hunk(&hunk, "", out)?;
     }
     Ok(())
+}
+
+/// The names of a file in a diff, as `git diff --no-index` has them, so that `patch -p1` and `git apply` take them: a path from the root has
+/// one slash after `a` and `b`, and a name with a space ends with a tab.
+fn write_names(file: &str, note: &str, out: &mut dyn Write) -> io::Result<()> {
+    let mut name = file;
+    while let Some(rest) = name.strip_prefix("./").or_else(|| name.strip_prefix('/')) {
+        name = rest;
+    }
+    let (name, note) = (crate::escape::line(name), crate::escape::line(note));
+    let end = if name.contains(' ') { "\t" } else { "" };
+    writeln!(out, "--- a/{name}{end}{note}\n+++ b/{name}{end}")
 }
 
 pub(crate) fn write_hunk(hunk: &Hunk, names: &str, out: &mut dyn Write) -> io::Result<()> {

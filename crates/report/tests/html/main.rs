@@ -116,6 +116,38 @@ fn large_audits_stay_small_files_and_say_what_is_left_out() {
 }
 
 #[test]
+fn explanations_take_a_part_of_the_file_and_say_what_is_left_out() {
+    let mut audit = sample::large(40, 40, 20_000);
+    for finding in &mut audit.findings {
+        finding.explanation = Some(Box::new(sample::explanation("<img src=x>", 30)));
+    }
+    // Those behind the first ones have none, and nothing of them is left out.
+    for finding in audit.findings.iter_mut().skip(15_000) {
+        finding.explanation = None;
+    }
+    let page = audit.html();
+    assert!(page.len() < 6_000_000, "{} bytes", page.len());
+    assert!(!page.contains("<img"));
+    let shown = page.matches("<details class=\"why\">").count();
+    let left_out = page
+        .split("<p class=\"more\">")
+        .skip(1)
+        .filter_map(|text| text.split_once(" explanations are left out"));
+    let left_out: usize = left_out.map(|(number, _)| number.replace(',', "").parse::<usize>().unwrap()).sum();
+    let listed = page.matches("<li data-v=\"violation\"").count();
+    assert!(shown >= 40 && left_out > 100, "{shown} and {left_out}");
+    let unknown = page.matches("<li data-v=\"unknown\"").count();
+    assert!(shown + left_out <= listed + unknown, "{shown} and {left_out} of {listed}");
+    let mut few = sample::large(2, 2, 40);
+    few.findings.truncate(4);
+    few.findings[0].explanation = Some(Box::new(sample::explanation("<img src=x>", 9_000)));
+    for finding in &mut few.findings {
+        (finding.policy, finding.verdict) = (0, portcullis_report::Verdict::Violation);
+    }
+    assert!(few.html().contains("1 explanation is left out here"), "the others have none");
+}
+
+#[test]
 fn long_hostile_texts_do_not_grow_the_file() {
     let mut audit = sample::large(300, 500, 20_000);
     for finding in &mut audit.findings {

@@ -6,9 +6,9 @@ use std::sync::Arc;
 
 use portcullis::{ConstraintKey, EnforcementAction, ErrorKind};
 use portcullis_report::{
-    Action, AuditReport, Completion, Coverage, Details, Finding, Form, KindCoverage, ObjectName, Objects,
-    Origin, Place, Policy, PolicySeverity, Problem, StatusLimits, Tally, Template, Timestamp, Totals,
-    Verdict,
+    Action, AuditReport, Completion, Coverage, Details, Explanation, Explanations, Finding, Form,
+    KindCoverage, ObjectName, Objects, Origin, Place, Policy, PolicySeverity, Problem, StatusLimits, Tally,
+    Template, Timestamp, Totals, Verdict,
 };
 
 pub const DENY: EnforcementAction = EnforcementAction::Deny;
@@ -25,6 +25,7 @@ pub struct Audit {
     pub kinds: Vec<KindCoverage>,
     pub unread: u64,
     pub problems: Vec<Problem>,
+    pub explanations: Option<Explanations>,
 }
 
 impl Audit {
@@ -37,6 +38,7 @@ impl Audit {
             kinds: Vec::new(),
             unread: 0,
             problems: Vec::new(),
+            explanations: None,
         }
     }
 
@@ -57,6 +59,7 @@ impl Audit {
             totals,
             problems: self.problems.iter().cloned().collect(),
             status_limits: StatusLimits::default(),
+            explanations: self.explanations,
         };
         let mut page = Vec::new();
         Form::Html.write(&report, &mut page)?;
@@ -155,8 +158,22 @@ pub fn violation(
         message: message.to_owned(),
         details: Details::default(),
         implied: None,
+        explanation: None,
         text: None,
     }
+}
+
+/// One way, with so many conditions.
+pub fn explanation(text: &str, conditions: usize) -> Explanation {
+    let at = serde_json::json!({"file": text, "line": 3, "column": 5});
+    let fact =
+        serde_json::json!({"field": {"path": "spec.hostPID", "value": format!("\"{text}\""), "at": at}});
+    let condition = serde_json::json!({"at": at, "text": text, "holds": true, "facts": [fact, fact]});
+    let rule = serde_json::json!({
+        "kind": "rule", "name": text, "at": at, "holds": true, "conditions": vec![condition; conditions],
+    });
+    let ways = serde_json::json!([rule]).to_string();
+    serde_json::from_value(serde_json::json!({"told": {"ways": ways}})).unwrap()
 }
 
 pub fn kind(group: &str, kind: &str, judged: u64, unmatched: u64) -> KindCoverage {
