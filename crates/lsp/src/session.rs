@@ -502,7 +502,8 @@ impl Session {
         if is_manifest {
             let mut all = documents;
             all.extend(self.index.beside(path, &entries));
-            let errors = self.checks.part(all, problems);
+            let kinds = self.index.custom_kinds(Some(path));
+            let errors = self.checks.part(all, problems, &kinds);
             let here = |note: &Note| **note.location.file() == *name;
             let found =
                 errors.iter().filter(|error| !is_wide(error.kind()) || error.kind() == ErrorKind::Suite);
@@ -621,6 +622,7 @@ impl Session {
         let former = std::mem::replace(&mut self.index, index);
         let mut is_behind = false;
         for (path, open) in &mut self.open {
+            let is_read = !self.index.file(path).is_empty();
             // The text may be another one than was looked at.
             self.index.put(path, former.file(path).to_vec());
             let found = notes.remove(path).unwrap_or_default();
@@ -628,6 +630,10 @@ impl Session {
             if version.is_some() && versions.get(path).copied() == version {
                 open.of_all = found.iter().map(|found| Said::of(&found.note, found.is_wide)).collect();
                 open.is_fresh = true;
+                if is_read {
+                    // All of it was said anew, and by what the other files are now.
+                    open.own = Vec::new();
+                }
             } else {
                 is_behind = true;
             }

@@ -7,7 +7,9 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use anyhow::Context as _;
-use portcullis::{Document, EnforcementAction, Error, ErrorKind, FixDecision, Limits, Severity, Unsupported};
+use portcullis::{
+    CustomKind, Document, EnforcementAction, Error, ErrorKind, FixDecision, Limits, Severity, Unsupported,
+};
 use portcullis_lsp::{CaseRun, CaseStatus, Checks, Level, Note, Offer, Policies};
 use portcullis_report::verify::{Failure, Status};
 use portcullis_report::{self as report, ExitStatus, Finding, Problem, TestReport};
@@ -250,10 +252,11 @@ impl Checks for Commands {
         Policies { documents, errors, configuration, cut }
     }
 
-    fn part(&self, documents: Vec<Document>, problems: Vec<Error>) -> Vec<Error> {
+    fn part(&self, documents: Vec<Document>, problems: Vec<Error>, kinds: &[CustomKind]) -> Vec<Error> {
         let args = self.state().lint.clone();
         let found = self.typing.install(|| {
             let mut loaded = lint::Loaded::default();
+            loaded.custom_kinds.extend_from_slice(kinds);
             loaded.add(Input { documents, problems, ..Input::default() });
             lint::judge(loaded, &args, lint::Breadth::Quick).problems
         });
