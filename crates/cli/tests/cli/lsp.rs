@@ -790,9 +790,11 @@ fn a_keystroke_is_answered_among_very_many_definitions() {
         CONSTRAINT.replace("apiGroups: [\"\"]", "apiGroups: [example.com]").replace("[Pod]", "[Widget7]");
     fs::write(at.join("policy/constraint.yaml"), &matched).unwrap();
     editor.initialize(&["utf-8"]);
-    // All containers are of a field that there is not, and every one is told.
-    let text =
-        thousand_lines().replace(".spec.containers[_]", ".spec.parts[_]").replace("hostPID", "open.hostPID");
+    // What there is, and what there is not: every place of that is told.
+    let text = thousand_lines()
+        .replace("spec.containers[_]", "spec.parts[_]")
+        .replace("spec.initContainers[_]", "spec.initParts[_]")
+        .replace("hostPID", "open.hostPID");
     editor.open("policy/template.yaml", &text);
     let found = editor.diagnostics("policy/template.yaml", |found| !found.is_empty());
     assert!(found.iter().all(|(text, _)| text.starts_with("unknown-object-field")), "{found:?}");
