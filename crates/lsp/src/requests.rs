@@ -316,7 +316,7 @@ impl Session {
         self.answer(id, answer);
     }
 
-    fn offered(&self, path: &Path, offers: &[Offer], range: &Range<usize>) -> Value {
+    pub(crate) fn offered(&self, path: &Path, offers: &[Offer], range: &Range<usize>) -> Value {
         let Some(buffer) = self.open.get(path).and_then(|open| open.buffer.as_ref()) else {
             return json!([]);
         };

@@ -14,13 +14,15 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use lsp_server::{Message, Notification, Request, RequestId};
 use portcullis::{CustomKind, Document, Error, Object, PolicySet};
-use portcullis_lsp::{CaseRun, Checks, Job, Note, Offer, Policies, Session};
+use portcullis_lsp::{CaseRun, Checks, Job, Level, Note, Offer, Policies, Session};
 use serde_json::{Value, json};
 
 /// Compiles, and counts how often it was asked to.
 #[derive(Default)]
 struct Core {
     asked: AtomicUsize,
+    /// How often it was asked for fixes.
+    fixed: AtomicUsize,
 }
 
 /// What makes it break.
@@ -46,12 +48,24 @@ impl Checks for Core {
         problems.into_iter().chain(found).chain(policies.unknown_object_fields(&kinds)).collect()
     }
 
-    fn judge(&self, _folders: &[PathBuf], _manifests: &[PathBuf]) -> Result<Vec<Note>, String> {
-        Err("nobody judges here".to_owned())
+    /// Every manifest is wrong.
+    fn judge(&self, _folders: &[PathBuf], manifests: &[PathBuf]) -> Result<Vec<Note>, String> {
+        let notes = manifests.iter().flat_map(|path| {
+            let (documents, _) =
+                Document::read_all(&path.display().to_string(), "apiVersion: v1\nkind: Pod\n");
+            documents.into_iter().map(|document| Note {
+                location: document.location().clone(),
+                level: Level::Error,
+                code: "K/one".to_owned(),
+                message: "wrong".to_owned(),
+            })
+        });
+        Ok(notes.collect())
     }
 
     fn fixes(&self, _folders: &[PathBuf], _manifest: &Path) -> Result<Vec<Offer>, String> {
-        Err("nobody fixes here".to_owned())
+        self.fixed.fetch_add(1, Ordering::Relaxed);
+        Ok(Vec::new())
     }
 
     fn run(&self, _suite: &Path, _test: &str, _case: Option<&str>) -> Result<Vec<CaseRun>, String> {
@@ -566,6 +580,100 @@ fn what_is_out_of_date_is_given_up_and_looked_at_again() {
     assert!(matches!(report, portcullis_lsp::Report::All { .. }), "{report:?}");
     editor.session.report(report);
     assert!(!editor.session.is_stale());
+}
+
+/// As editors ask wherever the cursor goes: one of them is looked into, the others are answered by what came of it, and
+/// those that nobody waits for are not looked into at all.
+#[test]
+fn of_many_questions_about_one_text_one_is_looked_into() {
+    let mut editor = Editor::new();
+    editor.open("a.yaml", "apiVersion: v1\nkind: Pod\n");
+    let report = editor.session.look().run(editor.core.as_ref());
+    editor.session.report(report);
+    editor.take();
+    assert!(editor.said("a.yaml").contains("K/one"), "{}", editor.said("a.yaml"));
+    let place = json!({"line": 0, "character": 1});
+    let asked = json!({
+        "textDocument": {"uri": "file:///w/a.yaml"},
+        "range": {"start": place, "end": place},
+        "context": {"diagnostics": []},
+    });
+    let ask = |editor: &mut Editor, id: i32| {
+        let (method, params) = ("textDocument/codeAction".to_owned(), asked.clone());
+        editor.session.message(Message::Request(Request { id: id.into(), method, params }));
+    };
+    let answers = |editor: &mut Editor, ids: std::ops::Range<i32>| {
+        editor.take();
+        let of = |id: i32| editor.seen.iter().find(|message| message["id"] == id).cloned();
+        ids.map(|id| of(id).unwrap_or_else(|| panic!("{id} is not answered"))).collect::<Vec<_>>()
+    };
+    for id in 1000..1100 {
+        ask(&mut editor, id);
+        if id % 2 == 1 {
+            editor.notify("$/cancelRequest", json!({"id": id}));
+        }
+    }
+    editor.notify("$/cancelRequest", json!({"id": "never asked"}));
+    while let Some(job) = editor.session.next_job() {
+        let report = job.run(editor.core.as_ref());
+        editor.session.report(report);
+    }
+    assert_eq!(editor.core.fixed.load(Ordering::Relaxed), 1);
+    for (number, answer) in answers(&mut editor, 1000..1100).iter().enumerate() {
+        let code = if number % 2 == 1 { json!(-32800) } else { Value::Null };
+        assert_eq!(answer["error"]["code"], code, "{answer}");
+    }
+    // Of a text that was changed before it was its turn, nothing is looked into either.
+    editor.open("a.yaml", "apiVersion: v1\nkind: Pod\n");
+    let report = editor.session.look().run(editor.core.as_ref());
+    editor.session.report(report);
+    ask(&mut editor, 1100);
+    let document = json!({"uri": "file:///w/a.yaml", "version": 2});
+    let change = json!([{"text": "apiVersion: v1\nkind: Pod\n# x\n"}]);
+    editor.notify("textDocument/didChange", json!({"textDocument": document, "contentChanges": change}));
+    assert!(editor.session.next_job().is_none());
+    assert_eq!(answers(&mut editor, 1100..1101)[0]["error"]["code"], -32801);
+    assert_eq!(editor.core.fixed.load(Ordering::Relaxed), 1);
+}
+
+/// Places of editors count in units of UTF-16, of which a character may have two.
+#[test]
+fn a_name_behind_characters_of_two_units_is_renamed_where_it_stands() {
+    let text = REGO.replace("text.is_long(x, input.parameters.max)", "\"😀😀\" != x; text.is_long(x, 1)");
+    let core = Arc::new(Core::default());
+    let mut editor = Editor { session: Session::new(core.clone()), core, number: 0, seen: Vec::new() };
+    editor.ask("initialize", json!({"capabilities": {}})).unwrap();
+    editor.open("a.yaml", &text);
+    let line = text.lines().position(|line| line.contains('😀')).unwrap();
+    let behind = |needle: &str| {
+        let row = text.lines().nth(line).unwrap();
+        row[..row.find(needle).unwrap()].encode_utf16().count()
+    };
+    let place = |character: usize| json!({"textDocument": {"uri": "file:///w/a.yaml"}, "position": {"line": line, "character": character}});
+    let mut asked = place(behind("x; text"));
+    asked["newName"] = json!("name");
+    let edit = editor.ask("textDocument/rename", asked).unwrap();
+    let starts: Vec<u64> = edit["changes"]["file:///w/a.yaml"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .filter(|edit| edit["range"]["start"]["line"] == line)
+        .map(|edit| edit["range"]["start"]["character"].as_u64().unwrap())
+        .collect();
+    assert_eq!(starts, [behind("x; text") as u64, behind("x, 1") as u64]);
+    // Between the two units of one.
+    for character in [behind("😀") + 1, behind("😀") + 3, 10_000_000] {
+        let mut asked = place(character);
+        asked["newName"] = json!("name");
+        assert!(editor.ask("textDocument/rename", asked).is_err());
+    }
+    // Words of the language are no names.
+    for word in ["not", "some", "default", "package", "true", "null", "else", "as", "import", "é", "a b", ""]
+    {
+        let mut asked = place(behind("x; text"));
+        asked["newName"] = json!(word);
+        assert!(editor.ask("textDocument/rename", asked).is_err(), "{word}");
+    }
 }
 
 #[test]

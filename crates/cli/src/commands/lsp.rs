@@ -32,6 +32,7 @@ pub fn run(args: &LspArgs) -> anyhow::Result<ExitStatus> {
         entries: args.max_files.saturating_mul(10),
         files: args.max_files,
         bytes: args.max_total as u64,
+        file_bytes: u64::MAX,
     };
     let state =
         Mutex::new(State { folder: PathBuf::new(), lint: Arc::new(lint_args(&[])?), roots: Vec::new() });
@@ -105,7 +106,8 @@ impl Commands {
     fn roots(&self, folders: &[PathBuf], open: &[PathBuf], args: &LintArgs) -> (Vec<PathBuf>, Vec<String>) {
         let (mut roots, mut cut, mut whole) = (Vec::new(), Vec::new(), Vec::new());
         for folder in folders {
-            let measured = measure(folder, &args.files.in_force.ignores, self.bounds);
+            let bounds = Bounds { file_bytes: args.max_size as u64, ..self.bounds };
+            let measured = measure(folder, &args.files.in_force.ignores, bounds);
             if measured.is_cut {
                 cut.push(format!(
                     "`{}` holds more than {} files or {} of manifests: only what is open is looked at; open a smaller folder, or raise `--max-files` and `--max-total`",

@@ -979,3 +979,42 @@ fn what_several_constraints_find_goes_by_one_fix() {
     assert_eq!(about, ["K8sPinned/pinned", "K8sPinned/pinned-too"]);
     assert_eq!(editor.end(), 0);
 }
+
+/// Texts that come and go leave nothing behind, and what is asked then is answered.
+#[test]
+fn texts_that_are_opened_and_closed_in_a_row_leave_nothing_behind() {
+    let mut editor = Editor::start();
+    editor.initialize(&["utf-16"]);
+    let started = Instant::now();
+    for number in 0..3000 {
+        let name = format!("manifests/{}.yaml", number % 1500);
+        editor.open(&name, POD);
+        editor.notify("textDocument/didClose", json!({"textDocument": {"uri": editor.uri(&name)}}));
+    }
+    editor.open("manifests/last.yaml", &POD.replace("name: web\n  namespace", "name: last\n  namespace"));
+    let found = editor.diagnostics("manifests/last.yaml", |found| !found.is_empty());
+    assert!(found[0].0.contains("the host's processes are shared"), "{found:?}");
+    println!("3000 texts: {:?}", started.elapsed());
+    let shown = editor.published.iter().filter(|(_, params)| params["diagnostics"] != json!([]));
+    let shown: Vec<&String> = shown.map(|(uri, _)| uri).filter(|uri| uri.contains("/manifests/")).collect();
+    assert_eq!(shown, [&editor.uri("manifests/last.yaml")]);
+    assert_eq!(editor.end(), 0);
+}
+
+/// A folder that holds itself, and a file that nobody could read: the policies count all the same.
+#[test]
+#[cfg(unix)]
+fn a_folder_that_holds_itself_and_a_huge_file_is_read() {
+    let mut editor = Editor::start();
+    let at = editor.folder.path().to_owned();
+    std::os::unix::fs::symlink(&at, at.join("policy/loop")).unwrap();
+    std::os::unix::fs::symlink("b", at.join("a")).unwrap();
+    std::os::unix::fs::symlink("a", at.join("b")).unwrap();
+    fs::File::create(at.join("huge.yaml")).unwrap().set_len(2 << 30).unwrap();
+    editor.initialize(&["utf-16"]);
+    editor.open("manifests/pod.yaml", POD);
+    let found = editor.diagnostics("manifests/pod.yaml", |found| !found.is_empty());
+    assert!(found[0].0.contains("the host's processes are shared"), "{found:?}");
+    assert!(editor.shown.iter().any(|text| text.contains("huge.yaml")), "{:?}", editor.shown);
+    assert_eq!(editor.end(), 0);
+}
