@@ -777,11 +777,11 @@ fn a_keystroke_is_answered_among_very_many_definitions() {
     let at = editor.folder.path().to_owned();
     fs::create_dir(at.join("crds")).unwrap();
     for number in 0..300 {
-        let fields: String = (0..100)
-            .map(|field| {
-                format!("              f{field}: {{type: object, properties: {{a: {{type: string}}}}}}\n")
-            })
-            .collect();
+        let mut fields = String::new();
+        for field in 0..100 {
+            writeln!(fields, "              f{field}: {{type: object, properties: {{a: {{type: string}}}}}}")
+                .unwrap();
+        }
         let text = DEFINITION.replace("idget", &format!("idget{number}"));
         let text = text.replace("              size:", &format!("{fields}              size:"));
         fs::write(at.join(format!("crds/{number}.yaml")), text).unwrap();
@@ -991,6 +991,7 @@ fn texts_that_are_opened_and_closed_in_a_row_leave_nothing_behind() {
         editor.open(&name, POD);
         editor.notify("textDocument/didClose", json!({"textDocument": {"uri": editor.uri(&name)}}));
     }
+    // It is not on the disk, and judged all the same.
     editor.open("manifests/last.yaml", &POD.replace("name: web\n  namespace", "name: last\n  namespace"));
     let found = editor.diagnostics("manifests/last.yaml", |found| !found.is_empty());
     assert!(found[0].0.contains("the host's processes are shared"), "{found:?}");
