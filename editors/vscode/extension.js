@@ -17,7 +17,7 @@ function server() {
 
 async function start() {
   const options = server();
-  const languages = ["yaml", "json"];
+  const languages = ["yaml", "json", "rego"];
   const documentSelector = languages.flatMap((language) => [
     { scheme: "file", language },
     { scheme: "untitled", language },

@@ -6,7 +6,7 @@ use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use portcullis::{Document, Error, Location, Severity, Source};
+use portcullis::{CustomKind, Document, Error, Location, Severity, Source};
 
 /// Who answers.
 pub trait Checks: Send + Sync {
@@ -23,8 +23,8 @@ pub trait Checks: Send + Sync {
     fn policies(&self, folders: &[PathBuf], open: &[PathBuf]) -> Policies;
 
     /// What is wrong with some documents, as far as these alone tell, and without evaluating any. `problems` is what is
-    /// wrong with reading them. This is asked at every keystroke.
-    fn part(&self, documents: Vec<Document>, problems: Vec<Error>) -> Vec<Error>;
+    /// wrong with reading them, and `kinds` what is known of custom kinds from elsewhere. This is asked at every keystroke.
+    fn part(&self, documents: Vec<Document>, problems: Vec<Error>, kinds: &[CustomKind]) -> Vec<Error>;
 
     /// What policies of the folders find in manifests.
     ///
@@ -124,6 +124,13 @@ pub struct Offer {
     pub range: Range<usize>,
     /// See there.
     pub new: String,
+}
+
+impl Offer {
+    /// Whether another one edits the same in the same way.
+    pub(crate) fn is_same_edit(&self, other: &Self) -> bool {
+        (&self.range, &self.new) == (&other.range, &other.new) && self.source.text() == other.source.text()
+    }
 }
 
 /// How a case ended.

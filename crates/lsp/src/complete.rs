@@ -1,5 +1,6 @@
 //! What may come next: parameters from the schema, fields of the kinds that are matched, builtins, functions of libraries.
 
+use std::collections::BTreeSet;
 use std::ops::Range;
 
 use portcullis::{FieldPath, Location};
@@ -10,7 +11,7 @@ use serde_json::Value;
 
 use crate::before::{Before, before};
 use crate::builtin_docs;
-use crate::fields::{fields, kinds, shown};
+use crate::fields::{kinds, shown};
 use crate::hover::{REVIEW, variables};
 use crate::index::{Entry, Index};
 use crate::rego::{Bindings, Module, Path, Program, head_of};
@@ -37,8 +38,10 @@ pub enum Sort {
 /// Something that may come next.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Proposal {
-    /// What is written.
+    /// How it is called.
     pub name: String,
+    /// What is put in: the name, or that of a key of YAML with what follows it.
+    pub text: String,
     /// What it is.
     pub sort: Sort,
     /// In a few words.
@@ -49,7 +52,8 @@ pub struct Proposal {
 
 impl Proposal {
     fn new(name: impl Into<String>, sort: Sort, detail: impl Into<String>) -> Self {
-        Self { name: name.into(), sort, detail: detail.into(), documentation: None }
+        let name = name.into();
+        Self { text: name.clone(), name, sort, detail: detail.into(), documentation: None }
     }
 }
 
@@ -145,11 +149,11 @@ fn parameter(name: &str, schema: &Value) -> Proposal {
 }
 
 fn object_fields(index: &Index, entry: &Entry, path: &[Option<String>]) -> Vec<Proposal> {
-    let found = fields(&kinds(index, entry), path).into_iter();
+    let found = kinds(index, entry).fields(path).into_iter();
     found
         .map(|field| {
             let detail = format!("{} (of {})", field.holds, shown(&field.kinds));
-            Proposal::new(field.name, Sort::Field, detail)
+            Proposal { documentation: field.description, ..Proposal::new(field.name, Sort::Field, detail) }
         })
         .collect()
 }
@@ -218,7 +222,7 @@ fn names(program: &Program, module: &Module, at: &Before) -> Vec<Proposal> {
 
 /// Each name once: the first counts.
 fn distinct(mut found: Vec<Proposal>) -> Vec<Proposal> {
-    let mut seen = std::collections::BTreeSet::new();
+    let mut seen = BTreeSet::new();
     found.retain(|proposal| seen.insert(proposal.name.clone()));
     found
 }
@@ -333,7 +337,46 @@ pub fn constraint_keys(index: &Index, text: &str, offset: usize) -> Option<(Vec<
     let below = path.strip_prefix(&[Some("spec".to_owned()), Some("parameters".to_owned())])?;
     let template = index.templates(&kind).next()?;
     let found = parameters(template, below);
-    (!found.is_empty()).then_some((found, offset - partial.len()..offset))
+    let behind = text.get(offset..)?.lines().next().unwrap_or_default();
+    let is_key_already =
+        behind.trim_start_matches(|c: char| c.is_ascii_alphanumeric() || c == '_' || c == '-');
+    let written = beside(text, start, indentation);
+    let mut proposals = Vec::new();
+    for mut proposal in found.into_iter().filter(|proposal| !written.contains(&*proposal.name)) {
+        if !is_key_already.starts_with(':') {
+            // What holds others goes on in the next line.
+            let is_scalar = ["string", "integer", "number", "boolean"].contains(&&*proposal.detail);
+            proposal.text.push_str(if is_scalar { ": " } else { ":" });
+        }
+        proposals.push(proposal);
+    }
+    (!proposals.is_empty()).then_some((proposals, offset - partial.len()..offset))
+}
+
+/// The keys that are written beside a line which begins at an offset, in the same map: above it and below.
+fn beside(text: &str, start: usize, indentation: usize) -> BTreeSet<&str> {
+    let (before, line) = text.split_at_checked(start).unwrap_or((text, ""));
+    let is_item = |line: &str| Placed::of(line).item.is_some_and(|item| item < indentation);
+    let is_end = |line: &&str| {
+        let Placed { key, rest, .. } = Placed::of(line);
+        rest.starts_with("---") || (!rest.is_empty() && !rest.starts_with('#') && key < indentation)
+    };
+    let mut lines = Vec::new();
+    if !line.lines().next().is_some_and(is_item) {
+        for line in before.lines().rev().take_while(|line| !is_end(line)) {
+            lines.push(line);
+            if is_item(line) && Placed::of(line).key == indentation {
+                break;
+            }
+        }
+    }
+    let below = line.lines().skip(1).take_while(|line| !is_end(line) && !is_item(line));
+    let keys = lines.into_iter().chain(below).filter_map(|line| {
+        let Placed { key, rest, .. } = Placed::of(line);
+        let name = rest.split_once(':').filter(|_| key == indentation && !rest.starts_with('#'))?.0;
+        Some(name.trim_matches(['"', '\'']))
+    });
+    keys.collect()
 }
 
 /// Where things stand in a line.
@@ -404,12 +447,30 @@ spec:
     fn parameters_are_proposed_where_they_are_written() {
         let head = "kind: K\nspec:\n  match: {}\n  parameters:\n";
         check(&format!("{head}    |"), &["max", "repos"]);
-        check(&format!("{head}    max: 1\n    re|\n"), &["max", "repos"]);
+        check(&format!("{head}    max: 1\n    re|\n"), &["repos"]);
+        check(&format!("{head}    |\n    max: 1\n  other:\n    repos: 1\n"), &["repos"]);
         check(&format!("{head}    repos:\n    - |"), &["name", "tag"]);
-        check(&format!("{head}    repos:\n    - name: x\n    - name: y\n      t|"), &["name", "tag"]);
+        check(&format!("{head}    repos:\n    - name: x\n    - name: y\n      t|"), &["tag"]);
+        check(&format!("{head}    repos:\n    - tag: x\n    - |\n    - name: y\n"), &["name", "tag"]);
+        check(&format!("{head}    repos:\n    - |\n      tag: x\n"), &["name"]);
         check("spec:\n  parameters:\n    |\nkind: K\n", &["max", "repos"]);
         check("kind: Other\nspec:\n  parameters:\n    |", &[]);
         check("kind: K\nspec:\n  match:\n    |", &[]);
         check("kind: K\n---\nspec:\n  parameters:\n    |", &[]);
+    }
+
+    #[test]
+    fn a_key_is_put_in_with_its_colon() {
+        let (documents, _) = Document::read_all("t.yaml", TEMPLATE);
+        let index = Index::of(FilePath::new("/w"), documents);
+        for (text, wanted) in [
+            ("kind: K\nspec:\n  parameters:\n    |", ["max: ", "repos:"]),
+            ("kind: K\nspec:\n  parameters:\n    m|ax: 3\n", ["max", "repos"]),
+        ] {
+            let offset = text.find('|').unwrap();
+            let (found, _) = constraint_keys(&index, &text.replace('|', ""), offset).unwrap();
+            let texts: Vec<String> = found.into_iter().map(|proposal| proposal.text).collect();
+            assert_eq!(texts, wanted, "{text}");
+        }
     }
 }

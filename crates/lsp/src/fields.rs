@@ -1,8 +1,9 @@
-//! The fields of the objects that a policy is about: of the kinds that its constraints match.
+//! The fields of the objects that a policy is about: of the kinds that its constraints match, Kubernetes' own and those
+//! that are defined in files.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
-use portcullis::{Gvk, kubernetes_fields};
+use portcullis::{CustomKind, Gvk, kubernetes_fields};
 
 use crate::index::{Entry, Index};
 
@@ -10,44 +11,93 @@ use crate::index::{Entry, Index};
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Field {
     /// Its name.
-    pub name: &'static str,
+    pub name: String,
     /// What it holds, in words.
     pub holds: &'static str,
     /// The kinds, in order.
     pub kinds: Vec<String>,
+    /// What its definition says of it.
+    pub description: Option<String>,
 }
 
-/// The kinds of Kubernetes that constraints of a template match, in all versions.
-pub fn kinds(index: &Index, entry: &Entry) -> Vec<Gvk> {
-    let Some(template) = entry.template() else { return Vec::new() };
-    let mut kinds: Vec<Gvk> = index
-        .constraints(template.kind())
-        .filter_map(Entry::constraint)
-        .flat_map(portcullis::Constraint::known_kinds)
-        .collect();
-    kinds.sort();
-    kinds.dedup();
-    kinds
+/// Some kinds whose fields are known.
+#[derive(Debug, Default)]
+pub struct Kinds {
+    built_in: Vec<Gvk>,
+    custom: Vec<CustomKind>,
 }
 
-/// The fields at a path of objects of some kinds.
-pub fn fields(kinds: &[Gvk], path: &[Option<String>]) -> Vec<Field> {
-    let path: Vec<Option<&str>> = path.iter().map(Option::as_deref).collect();
-    let mut found: BTreeMap<&'static str, Field> = BTreeMap::new();
-    for gvk in kinds {
-        for field in kubernetes_fields(gvk, &path) {
-            let known = found.entry(field.name).or_insert_with(|| Field {
-                name: field.name,
-                holds: field.holds,
-                kinds: Vec::new(),
-            });
-            let kind = gvk.kind.to_string();
-            if !known.kinds.contains(&kind) {
-                known.kinds.push(kind);
+/// The kinds that constraints of a template match, in all versions.
+pub fn kinds(index: &Index, entry: &Entry) -> Kinds {
+    let Some(template) = entry.template() else { return Kinds::default() };
+    let mut custom = index.custom_kinds(None);
+    let (mut built_in, mut taken) = (Vec::new(), BTreeSet::new());
+    for constraint in index.constraints(template.kind()).filter_map(Entry::constraint) {
+        built_in.extend(constraint.known_kinds());
+        taken.extend(constraint.custom_kinds(&custom).into_iter().map(|kind| kind.group_kind().clone()));
+    }
+    built_in.sort();
+    built_in.dedup();
+    custom.retain(|kind| taken.contains(kind.group_kind()));
+    Kinds { built_in, custom }
+}
+
+impl Kinds {
+    /// The fields at a path.
+    pub fn fields(&self, path: &[Option<String>]) -> Vec<Field> {
+        let path: Vec<Option<&str>> = path.iter().map(Option::as_deref).collect();
+        let mut found = Found::default();
+        for gvk in &self.built_in {
+            for field in kubernetes_fields(gvk, &path) {
+                found.add(field.name.to_owned(), field.holds, None, &gvk.kind);
             }
         }
+        for kind in &self.custom {
+            for field in kind.fields(&path) {
+                found.add(field.name, field.holds, field.description, &kind.group_kind().kind);
+            }
+        }
+        found.0.into_values().collect()
     }
-    found.into_values().collect()
+
+    /// The field at a path.
+    pub fn field(&self, path: &[Option<String>]) -> Option<Field> {
+        let (Some(name), parents) = path.split_last()? else { return None };
+        let path: Vec<Option<&str>> = path.iter().map(Option::as_deref).collect();
+        let parents: Vec<Option<&str>> = parents.iter().map(Option::as_deref).collect();
+        let mut found = Found::default();
+        for gvk in &self.built_in {
+            let fields = kubernetes_fields(gvk, &parents);
+            if let Some(field) = fields.into_iter().find(|field| field.name == name) {
+                found.add(field.name.to_owned(), field.holds, None, &gvk.kind);
+            }
+        }
+        for kind in &self.custom {
+            if let Some(field) = kind.field(&path) {
+                found.add(field.name, field.holds, field.description, &kind.group_kind().kind);
+            }
+        }
+        found.0.into_values().next()
+    }
+}
+
+/// Fields by their names.
+#[derive(Default)]
+struct Found(BTreeMap<String, Field>);
+
+impl Found {
+    fn add(&mut self, name: String, holds: &'static str, description: Option<String>, kind: &str) {
+        let known = self.0.entry(name).or_insert_with_key(|name| Field {
+            name: name.clone(),
+            holds,
+            kinds: Vec::new(),
+            description: None,
+        });
+        known.description = known.description.take().or(description);
+        if !known.kinds.iter().any(|known| known == kind) {
+            known.kinds.push(kind.to_owned());
+        }
+    }
 }
 
 /// Some kinds in a few words.

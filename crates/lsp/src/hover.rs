@@ -7,7 +7,7 @@ use portcullis::Location;
 
 use crate::builtin_docs;
 use crate::cel;
-use crate::fields::{fields, kinds, shown};
+use crate::fields::{kinds, shown};
 use crate::index::{Entry, Index};
 use crate::rego::{Bindings, Path, Program, Symbol, comment_above, head_of};
 use crate::samples;
@@ -173,11 +173,11 @@ pub fn variables(entry: &Entry) -> Vec<(String, String)> {
 /// `path` begins with `object` or `oldObject`.
 fn of_object(index: &Index, entry: &Entry, path: &[Option<String>], shown_path: &str) -> String {
     let mut text = format!("`{shown_path}`");
-    if let Some((Some(name), parents)) = path.split_last().filter(|(_, parents)| !parents.is_empty()) {
-        let parents = parents.get(1..).unwrap_or_default();
-        let of_kinds = fields(&kinds(index, entry), parents);
-        if let Some(field) = of_kinds.iter().find(|field| field.name == name) {
-            let _ = write!(text, ": {} (of {})", field.holds, shown(&field.kinds));
+    let below = path.get(1..).unwrap_or_default();
+    if let Some(field) = kinds(index, entry).field(below) {
+        let _ = write!(text, ": {} (of {})", field.holds, shown(&field.kinds));
+        if let Some(description) = field.description {
+            let _ = write!(text, "\n\n{description}");
         }
     }
     let values = samples::values(index, &entry.path, path);

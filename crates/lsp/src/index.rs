@@ -5,11 +5,17 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use portcullis::{Constraint, ConstraintTemplate, Document, Limits, Resource, TemplateName, Uses};
+use portcullis::{
+    Constraint, ConstraintTemplate, CustomKind, Document, Limits, Node, Object, Resource, Scopes,
+    TemplateName, Uses,
+};
 use portcullis_sources::{InputFile, elsewhere, read_file};
 use portcullis_suite::Suite;
 
 use crate::uri::without_detours;
+
+/// Most custom kinds that are known. What reads fields that there are not is compared with all of them.
+pub const MOST_CUSTOM_KINDS: usize = 1000;
 
 /// A document, and what it is.
 #[derive(Clone, Debug)]
@@ -22,6 +28,8 @@ pub struct Entry {
     pub resource: Option<Arc<Resource>>,
     /// If it is a suite that can be run.
     pub suite: Option<Arc<Suite>>,
+    /// The custom kind that it defines, if it does.
+    pub custom_kind: Option<CustomKind>,
 }
 
 impl Entry {
@@ -33,8 +41,12 @@ impl Entry {
             Some(Resource::Suite) => Suite::read(&document).0.map(Arc::new),
             _ => None,
         };
+        let kind = Node::root(&document).optional_text("kind", &mut Vec::new());
+        let is_definition = kind.as_deref() == Some(Scopes::DEFINITION);
+        let definition = is_definition.then(|| Object::from_document(document.clone()).ok()).flatten();
+        let custom_kind = definition.as_ref().and_then(CustomKind::of);
         let resource = resource.filter(|resource| !matches!(resource, Resource::Object(_))).map(Arc::new);
-        Self { path: path_of(root, document.location().file()), document, resource, suite }
+        Self { path: path_of(root, document.location().file()), document, resource, suite, custom_kind }
     }
 
     /// As a template, usable or not.
@@ -82,6 +94,9 @@ pub fn name_of(root: &Path, path: &Path) -> String {
 #[derive(Debug, Default)]
 pub struct Index {
     files: BTreeMap<PathBuf, Vec<Entry>>,
+    /// The custom kinds that files define: those of which there are any. What is read of a definition is kept, so that
+    /// to ask for all of them at a keystroke costs no more than to count them.
+    defining: BTreeMap<PathBuf, Vec<CustomKind>>,
 }
 
 impl Index {
@@ -90,9 +105,23 @@ impl Index {
         let mut index = Self::default();
         for document in documents {
             let entry = Entry::of(root, document);
+            if let Some(kind) = &entry.custom_kind {
+                index.defining.entry(entry.path.clone()).or_default().push(kind.clone());
+            }
             index.files.entry(entry.path.clone()).or_default().push(entry);
         }
         index
+    }
+
+    /// How many definitions of custom kinds there are beyond those that are used.
+    pub fn custom_kinds_left_out(&self) -> usize {
+        self.defining.values().map(Vec::len).sum::<usize>().saturating_sub(MOST_CUSTOM_KINDS)
+    }
+
+    /// The custom kinds that files define, but one: the first ones in the order of the files.
+    pub fn custom_kinds(&self, but: Option<&Path>) -> Vec<CustomKind> {
+        let all = self.defining.iter().filter(|(path, _)| but != Some(path.as_path()));
+        all.flat_map(|(_, kinds)| kinds).take(MOST_CUSTOM_KINDS).cloned().collect()
     }
 
     /// Adds the constraints that suites name and that lie among samples, where nobody looks for policies: who asks which
@@ -113,18 +142,25 @@ impl Index {
             let file = InputFile { name: name_of(root, &path), path: path.clone() };
             let documents = read_file(&file, &limits).0;
             let entries = documents.into_iter().map(|document| Entry::of(root, document)).collect();
-            self.files.insert(path, entries);
+            self.put(&path, entries);
         }
     }
 
     /// Takes the documents of a file in the place of those that it had.
     pub fn put(&mut self, path: &Path, entries: Vec<Entry>) {
+        let defined: Vec<CustomKind> = entries.iter().filter_map(|entry| entry.custom_kind.clone()).collect();
+        if defined.is_empty() {
+            self.defining.remove(path);
+        } else {
+            self.defining.insert(path.to_owned(), defined);
+        }
         self.files.insert(path.to_owned(), entries);
     }
 
     /// Takes what another one has of a file, if anything.
     pub fn forget(&mut self, path: &Path) {
         self.files.remove(path);
+        self.defining.remove(path);
     }
 
     /// The documents of a file.

@@ -11,7 +11,7 @@ use lsp_server::RequestId;
 use portcullis::{ErrorKind, Severity};
 
 use crate::checks::{CaseRun, Checks, Note, Offer};
-use crate::index::{Index, path_of};
+use crate::index::{Index, MOST_CUSTOM_KINDS, path_of};
 
 /// Something to do.
 #[derive(Debug)]
@@ -232,6 +232,12 @@ impl All {
             found.dedup_by(|a, b| key(&a.note) == key(&b.note));
         }
         index.add_named(&self.root);
+        let left_out = index.custom_kinds_left_out();
+        if left_out > 0 {
+            cut.push(format!(
+                "{left_out} definitions of custom kinds are not looked at for the fields of objects: there are more than {MOST_CUSTOM_KINDS}"
+            ));
+        }
         Report::All { index, notes, cut, unread, versions: self.open }
     }
 }

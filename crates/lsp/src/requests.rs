@@ -27,6 +27,9 @@ use crate::session::{Open, RUN, Session};
 use crate::spot::{Spot, spot};
 use crate::uri::uri_of;
 
+/// Most that may come next that are told at once.
+const MOST_PROPOSED: usize = 1000;
+
 /// Why a question has no answer.
 struct Refusal(ErrorCode, String);
 
@@ -115,9 +118,17 @@ impl Session {
         let of_spot = self.spot(&at).and_then(|spot| complete(&self.index, &spot));
         let found = of_spot.map(|(found, location)| (found, bytes(&location)));
         let found = found.or_else(|| constraint_keys(&self.index, &at.text, at.offset));
-        let Some((found, range)) = found else { return Ok(json!([])) };
+        let Some((mut found, range)) = found else { return Ok(json!([])) };
+        let is_cut = found.len() > MOST_PROPOSED;
+        if is_cut {
+            // The editor asks again with the next letter.
+            let written = at.text.get(range.clone()).unwrap_or_default().to_lowercase();
+            found.retain(|proposal| proposal.name.to_lowercase().contains(&written));
+            found.truncate(MOST_PROPOSED);
+        }
         let range = self.span(&at.text, &range);
-        Ok(found.iter().map(|proposal| item(proposal, range)).collect())
+        let items: Value = found.iter().map(|proposal| item(proposal, range)).collect();
+        Ok(if is_cut { json!({"isIncomplete": true, "items": items}) } else { items })
     }
 
     fn definition(&self, params: Value) -> Answer {
@@ -305,29 +316,42 @@ impl Session {
         self.answer(id, answer);
     }
 
-    fn offered(&self, path: &Path, offers: &[Offer], range: &Range<usize>) -> Value {
+    pub(crate) fn offered(&self, path: &Path, offers: &[Offer], range: &Range<usize>) -> Value {
         let Some(buffer) = self.open.get(path).and_then(|open| open.buffer.as_ref()) else {
             return json!([]);
         };
         let of_text = offers.iter().filter(|offer| *offer.source.text() == buffer.text);
         let here = of_text.filter(|offer| touches(&buffer.lines, &bytes(&offer.location), range));
-        let each = here.map(|offer| {
+        // What several constraints find may go by the same edit.
+        let mut same: Vec<Vec<&Offer>> = Vec::new();
+        for offer in here {
+            match same.iter_mut().find(|same| same.iter().any(|one| one.is_same_edit(offer))) {
+                Some(same) => same.push(offer),
+                None => same.push(vec![offer]),
+            }
+        }
+        let said = self.open.get(path).map(Open::said).unwrap_or_default();
+        let each = same.iter().filter_map(|same| {
+            // The title of one that is decided: it is the same value.
+            let offer = same.iter().find(|offer| offer.is_decided).or(same.first())?;
             let edit = crate::rename::Edit { range: offer.range.clone(), new: offer.new.clone() };
             let edits = Edits::from([(path.to_owned(), vec![edit])]);
-            let is_about = |said: &&Said| said.message == offer.message;
-            let said = self.open.get(path).map(Open::said).unwrap_or_default();
+            let is_about = |said: &&Said| {
+                touches(&buffer.lines, &said.range, range)
+                    && same.iter().any(|offer| said.message == offer.message)
+            };
             let about: Vec<_> = said
                 .iter()
                 .filter(is_about)
                 .map(|said| said.diagnostic(&buffer.text, &buffer.lines, self.encoding))
                 .collect();
-            json!({
+            Some(json!({
                 "title": offer.title,
                 "kind": "quickfix",
                 "isPreferred": offer.is_decided,
                 "diagnostics": about,
                 "edit": self.workspace_edit(&edits),
-            })
+            }))
         });
         each.collect()
     }
@@ -445,7 +469,8 @@ fn item(proposal: &Proposal, range: lsp_types::Range) -> Value {
         "label": proposal.name,
         "kind": kind,
         "detail": proposal.detail,
-        "textEdit": {"range": range, "newText": proposal.name},
+        "filterText": proposal.name,
+        "textEdit": {"range": range, "newText": proposal.text},
     });
     if let (Some(text), Some(fields)) = (&proposal.documentation, item.as_object_mut()) {
         fields.insert("documentation".to_owned(), json!({"kind": "markdown", "value": text}));

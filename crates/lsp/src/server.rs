@@ -19,9 +19,6 @@ const PAUSE: Duration = Duration::from_millis(200);
 /// Most messages that wait: the rest waits in the stream.
 const MOST_WAITING: usize = 256;
 
-/// Most jobs that wait.
-const MOST_JOBS: usize = 128;
-
 /// Parsers work recursively, within limits that fit into a quarter of this.
 const STACK_BYTES: usize = 8 << 20;
 
@@ -92,14 +89,15 @@ fn answer(
 ) -> std::io::Result<i32> {
     let mut session = Session::new(checks);
     let mut is_over = false;
-    let mut doing = 0_usize;
+    // One thing is done at a time: what waits may be cancelled, or known before it is its turn.
+    let mut is_busy = false;
     // Since when nothing changed, and until when that is waited for.
     let (mut changes, mut due) = (0, Instant::now());
     loop {
         if session.changes() != changes {
             (changes, due) = (session.changes(), Instant::now() + PAUSE);
         }
-        let next = if session.is_stale() {
+        let next = if session.is_stale() && !is_busy {
             match happening.recv_timeout(due.saturating_duration_since(Instant::now())) {
                 Ok(event) => Some(event),
                 Err(RecvTimeoutError::Timeout) => None,
@@ -111,12 +109,6 @@ fn answer(
                 Err(_) => return Ok(1),
             }
         };
-        if next.is_none() {
-            let job = session.look();
-            doing += 1;
-            // Its thread ends when this one does.
-            let _ = jobs.send(job);
-        }
         // All that has come, before any text is looked at.
         for event in next.into_iter().chain(happening.try_iter().take(MOST_WAITING)) {
             match event {
@@ -129,7 +121,7 @@ fn answer(
                     is_over = true;
                 }
                 Event::Report(report) => {
-                    doing = doing.saturating_sub(1);
+                    is_busy = false;
                     session.report(*report);
                 }
             }
@@ -140,14 +132,12 @@ fn answer(
         if session.ended().is_none() {
             session.settle();
         }
-        for job in session.take_jobs() {
-            if doing < MOST_JOBS {
-                doing += 1;
-                let _ = jobs.send(job);
-            } else if let Some(id) = job.request() {
-                session
-                    .report(Report::Broken { id: Some(id.clone()), why: "too much is waiting".to_owned() });
-            }
+        if !is_busy && session.ended().is_none() {
+            let is_due = session.is_stale() && session.changes() == changes && Instant::now() >= due;
+            let job = if is_due { Some(session.look()) } else { session.next_job() };
+            is_busy = job.is_some();
+            // Its thread ends when this one does.
+            job.map(|job| jobs.send(job));
         }
         for message in session.take_messages() {
             framing::write(&message, &mut to)?;

@@ -7,7 +7,7 @@
 //!                └──> jobs: all policies, manifests judged, fixes, cases ── report ──> diagnostics, answers
 //! ```
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -15,8 +15,9 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use lsp_server::{ErrorCode, Message, Notification, Request, RequestId, Response};
 use lsp_types::{
-    Diagnostic, DidChangeTextDocumentParams, DidChangeWorkspaceFoldersParams, DidCloseTextDocumentParams,
-    DidOpenTextDocumentParams, InitializeParams, PublishDiagnosticsParams, Uri,
+    CancelParams, Diagnostic, DidChangeTextDocumentParams, DidChangeWorkspaceFoldersParams,
+    DidCloseTextDocumentParams, DidOpenTextDocumentParams, InitializeParams, NumberOrString,
+    PublishDiagnosticsParams, Uri,
 };
 use portcullis::{Document, ErrorKind, Limits, RegoLayout, Source};
 use serde::de::DeserializeOwned;
@@ -113,7 +114,8 @@ pub struct Session {
     changes: Arc<AtomicU64>,
     /// What was told already.
     told: BTreeSet<String>,
-    jobs: Vec<Job>,
+    /// What is to be done for requests, one after the other.
+    jobs: VecDeque<Job>,
     out: Vec<Message>,
     asked: i32,
 }
@@ -136,7 +138,7 @@ impl Session {
             is_looking: false,
             changes: Arc::default(),
             told: BTreeSet::new(),
-            jobs: Vec::new(),
+            jobs: VecDeque::new(),
             out: Vec::new(),
             asked: 0,
         }
@@ -155,9 +157,39 @@ impl Session {
         std::mem::take(&mut self.out)
     }
 
-    /// Takes what is to be done at once.
-    pub fn take_jobs(&mut self) -> Vec<Job> {
-        std::mem::take(&mut self.jobs)
+    /// Takes what is to be done next for a request. What is known meanwhile is answered, and so is what is out of date: of
+    /// many questions about one text the first is looked into.
+    pub fn next_job(&mut self) -> Option<Job> {
+        while let Some(job) = self.jobs.pop_front() {
+            let Job::Fixes { id, path, version, range, .. } = &job else { return Some(job) };
+            let (id, range) = (id.clone(), range.clone());
+            let open = self.open.get(path);
+            let is_same =
+                open.and_then(|open| open.buffer.as_ref()).is_some_and(|one| one.version == *version);
+            match open.and_then(|open| open.offers.clone()) {
+                _ if !is_same => {
+                    self.refuse(id, ErrorCode::ContentModified, "the text was changed meanwhile");
+                }
+                Some(offers) => {
+                    let answer = self.offered(path, &offers, &range);
+                    self.answer(id, answer);
+                }
+                None => return Some(job),
+            }
+        }
+        None
+    }
+
+    /// Nobody waits for a request any more. What is being done already is answered all the same.
+    fn cancelled(&mut self, params: CancelParams) {
+        let id = match params.id {
+            NumberOrString::Number(id) => RequestId::from(id),
+            NumberOrString::String(id) => RequestId::from(id),
+        };
+        let waiting = self.jobs.iter().position(|job| job.request() == Some(&id));
+        if waiting.and_then(|number| self.jobs.remove(number)).is_some() {
+            self.refuse(id, ErrorCode::RequestCanceled, "nobody waits for it any more");
+        }
     }
 
     /// Whether all should be looked at, as soon as there is a moment.
@@ -352,6 +384,7 @@ impl Session {
                 self.touch();
                 Ok(())
             }
+            "$/cancelRequest" => Self::params(params).map(|params| self.cancelled(params)),
             "workspace/didChangeWorkspaceFolders" => Self::params(params).map(|params| self.moved_in(params)),
             // Others may be ignored, says the protocol.
             _ => Ok(()),
@@ -502,7 +535,8 @@ impl Session {
         if is_manifest {
             let mut all = documents;
             all.extend(self.index.beside(path, &entries));
-            let errors = self.checks.part(all, problems);
+            let kinds = self.index.custom_kinds(Some(path));
+            let errors = self.checks.part(all, problems, &kinds);
             let here = |note: &Note| **note.location.file() == *name;
             let found =
                 errors.iter().filter(|error| !is_wide(error.kind()) || error.kind() == ErrorKind::Suite);
@@ -569,7 +603,7 @@ impl Session {
     /// Asks for something to be done; with too much waiting, it is refused.
     pub(crate) fn job(&mut self, job: Job) {
         if self.jobs.len() < MOST_JOBS {
-            self.jobs.push(job);
+            self.jobs.push_back(job);
         } else if let Some(id) = job.request().cloned() {
             self.refuse(id, ErrorCode::ServerCancelled, "there is too much to do: ask again later");
         }
@@ -621,6 +655,7 @@ impl Session {
         let former = std::mem::replace(&mut self.index, index);
         let mut is_behind = false;
         for (path, open) in &mut self.open {
+            let is_read = !self.index.file(path).is_empty();
             // The text may be another one than was looked at.
             self.index.put(path, former.file(path).to_vec());
             let found = notes.remove(path).unwrap_or_default();
@@ -628,6 +663,10 @@ impl Session {
             if version.is_some() && versions.get(path).copied() == version {
                 open.of_all = found.iter().map(|found| Said::of(&found.note, found.is_wide)).collect();
                 open.is_fresh = true;
+                if is_read {
+                    // All of it was said anew, and by what the other files are now.
+                    open.own = Vec::new();
+                }
             } else {
                 is_behind = true;
             }

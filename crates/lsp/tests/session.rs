@@ -13,14 +13,16 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use lsp_server::{Message, Notification, Request, RequestId};
-use portcullis::{Document, Error, PolicySet};
-use portcullis_lsp::{CaseRun, Checks, Job, Note, Offer, Policies, Session};
+use portcullis::{CustomKind, Document, Error, Object, PolicySet};
+use portcullis_lsp::{CaseRun, Checks, Job, Level, Note, Offer, Policies, Session};
 use serde_json::{Value, json};
 
 /// Compiles, and counts how often it was asked to.
 #[derive(Default)]
 struct Core {
     asked: AtomicUsize,
+    /// How often it was asked for fixes.
+    fixed: AtomicUsize,
 }
 
 /// What makes it break.
@@ -35,19 +37,35 @@ impl Checks for Core {
         Policies::default()
     }
 
-    fn part(&self, documents: Vec<Document>, problems: Vec<Error>) -> Vec<Error> {
+    fn part(&self, documents: Vec<Document>, problems: Vec<Error>, kinds: &[CustomKind]) -> Vec<Error> {
         self.asked.fetch_add(1, Ordering::Relaxed);
         let text = documents.first().map(|document| document.source().text().clone()).unwrap_or_default();
         assert!(!text.contains(BREAKS), "as it was asked to");
-        problems.into_iter().chain(PolicySet::compile(documents).1).collect()
+        let objects = documents.iter().filter_map(|one| Object::from_document(one.clone()).ok());
+        let own = objects.filter_map(|object| CustomKind::of(&object));
+        let kinds: Vec<CustomKind> = kinds.iter().cloned().chain(own).collect();
+        let (policies, found) = PolicySet::compile(documents);
+        problems.into_iter().chain(found).chain(policies.unknown_object_fields(&kinds)).collect()
     }
 
-    fn judge(&self, _folders: &[PathBuf], _manifests: &[PathBuf]) -> Result<Vec<Note>, String> {
-        Err("nobody judges here".to_owned())
+    /// Every manifest is wrong.
+    fn judge(&self, _folders: &[PathBuf], manifests: &[PathBuf]) -> Result<Vec<Note>, String> {
+        let notes = manifests.iter().flat_map(|path| {
+            let (documents, _) =
+                Document::read_all(&path.display().to_string(), "apiVersion: v1\nkind: Pod\n");
+            documents.into_iter().map(|document| Note {
+                location: document.location().clone(),
+                level: Level::Error,
+                code: "K/one".to_owned(),
+                message: "wrong".to_owned(),
+            })
+        });
+        Ok(notes.collect())
     }
 
     fn fixes(&self, _folders: &[PathBuf], _manifest: &Path) -> Result<Vec<Offer>, String> {
-        Err("nobody fixes here".to_owned())
+        self.fixed.fetch_add(1, Ordering::Relaxed);
+        Ok(Vec::new())
     }
 
     fn run(&self, _suite: &Path, _test: &str, _case: Option<&str>) -> Result<Vec<CaseRun>, String> {
@@ -167,6 +185,13 @@ impl Editor {
         self.notify("textDocument/didOpen", json!({"textDocument": document}));
         self.session.settle();
         self.take();
+    }
+
+    /// What was said last of a file.
+    fn said(&self, name: &str) -> String {
+        let uri = format!("file:///w/{name}");
+        let of_it = self.seen.iter().rev().find(|message| message["params"]["uri"] == *uri);
+        of_it.map(|message| message["params"]["diagnostics"].to_string()).unwrap_or_default()
     }
 
     /// Asks at a mark in a text.
@@ -346,6 +371,160 @@ fn what_may_come_next_is_proposed_where_nothing_is_a_program_yet() {
     }
 }
 
+const DEFINITION: &str = "apiVersion: apiextensions.k8s.io/v1
+kind: CustomResourceDefinition
+metadata: {name: widgets.example.com}
+spec:
+  group: example.com
+  names: {kind: Widget, plural: widgets}
+  versions:
+  - name: v1
+    served: true
+    schema:
+      openAPIV3Schema:
+        type: object
+        properties:
+          spec:
+            type: object
+            properties:
+              size: {type: integer, description: How large it is.}
+              parts: {type: array, items: {type: object, properties: {label: {type: string}}}}
+              open: {type: object, x-kubernetes-preserve-unknown-fields: true}
+              inner: {type: object, x-kubernetes-embedded-resource: true}
+  - name: v1beta1
+    served: true
+    schema: {openAPIV3Schema: {type: object, properties: {spec: {type: object, properties: {old: {type: boolean}}}}}}
+  - name: v1alpha1
+    served: false
+    schema: {openAPIV3Schema: {type: object, properties: {spec: {type: object, properties: {gone: {type: boolean}}}}}}
+";
+
+fn constraint(kind: &str, matched: &str) -> String {
+    format!(
+        "apiVersion: constraints.gatekeeper.sh/v1beta1\nkind: {kind}\nmetadata: {{name: one}}\nspec: {{match: {{kinds: [{matched}]}}}}\n"
+    )
+}
+
+const WIDGETS: &str = "{apiGroups: [example.com], kinds: [Widget]}";
+
+/// In Rego and in CEL, of all versions that are served, from a file that is open.
+#[test]
+fn fields_of_custom_kinds_are_those_of_their_definitions() {
+    let rego = |typed: &str| REGO.replace("input.review.object.metadata.name", typed);
+    let cel = |typed: &str| CEL.replace("\"object.spec.containers\"", &format!("\"{typed}\""));
+    for (text, typed, wanted, other) in [
+        (
+            rego("input.review.object."),
+            "x := input.review.object.",
+            &["apiVersion", "metadata", "spec"][..],
+            "size",
+        ),
+        (
+            rego("input.review.object.spec."),
+            "object.spec.",
+            &["size", "parts", "old", "open", "inner"],
+            "gone",
+        ),
+        (rego("input.review.oldObject.spec.parts[_]."), "parts[_].", &["label"], "size"),
+        (rego("input.review.object.spec.inner."), "spec.inner.", &["apiVersion", "metadata"], "size"),
+        (rego("input.review.object.metadata."), "object.metadata.", &["labels", "name"], "size"),
+        (cel("object.spec."), "object.spec.", &["size", "old"], "gone"),
+        (cel("oldObject.spec.parts[0]."), "parts[0].", &["label"], "size"),
+    ] {
+        let mut editor = Editor::new();
+        editor.open("crd.yaml", DEFINITION);
+        for kind in ["K", "C"] {
+            editor.open(&format!("{kind}.yaml"), &constraint(kind, WIDGETS));
+        }
+        let at = text.find(typed).unwrap_or_else(|| panic!("no `{typed}`")) + typed.len();
+        let marked = format!("{}‸{}", &text[..at], &text[at..]);
+        let found = editor.at("textDocument/completion", &marked, json!({})).unwrap();
+        let names: Vec<&str> =
+            found.as_array().unwrap().iter().map(|item| item["label"].as_str().unwrap()).collect();
+        assert!(wanted.iter().all(|name| names.contains(name)), "{typed}: {names:?}");
+        assert!(!names.contains(&other), "{typed}: {names:?}");
+        // Without the definition nothing is known of them.
+        editor.notify("textDocument/didClose", json!({"textDocument": {"uri": "file:///w/crd.yaml"}}));
+        let found = editor.at("textDocument/completion", &marked, json!({})).unwrap();
+        assert_eq!(found, json!([]), "{typed}");
+    }
+    for (text, at) in
+        [(rego("input.review.object.spec.size"), "size\n"), (cel("object.spec.size"), "size\"}")]
+    {
+        let mut editor = Editor::new();
+        editor.open("crd.yaml", DEFINITION);
+        for kind in ["K", "C"] {
+            editor.open(&format!("{kind}.yaml"), &constraint(kind, WIDGETS));
+        }
+        let told = editor.at("textDocument/hover", &marked(&text, at), json!({})).unwrap();
+        let told = told["contents"]["value"].as_str().unwrap_or_default();
+        assert!(told.contains("number (of Widget)") && told.contains("How large it is."), "{told}");
+    }
+}
+
+/// With the keystroke, and by the definition as it is being written.
+#[test]
+fn fields_that_no_definition_has_are_told_at_once() {
+    // Its own would be rejected, and nothing more be said.
+    let usable = REGO.replace("some i\n        y := [z | z := x; i == 1][i]", "y := x");
+    let reads = |field: &str| {
+        usable.replace("input.review.object.metadata.name", &format!("input.review.object.spec.{field}"))
+    };
+    let mut editor = Editor::new();
+    editor.open("K.yaml", &constraint("K", WIDGETS));
+    editor.open("a.yaml", &reads("sise"));
+    assert!(!editor.said("a.yaml").contains("unknown-object-field"), "{}", editor.said("a.yaml"));
+    editor.open("crd.yaml", DEFINITION);
+    for (field, is_told) in [
+        ("sise", true),
+        ("size", false),
+        ("old", false),
+        ("gone", true),
+        ("open.any.thing", false),
+        ("inner.spec.x", false),
+    ] {
+        editor.open("a.yaml", &reads(field));
+        assert_eq!(
+            editor.said("a.yaml").contains("unknown-object-field"),
+            is_told,
+            "{field}: {}",
+            editor.said("a.yaml")
+        );
+    }
+    editor.open("crd.yaml", &DEFINITION.replace("size:", "sise:"));
+    editor.open("a.yaml", &reads("sise"));
+    assert!(!editor.said("a.yaml").contains("unknown-object-field"), "{}", editor.said("a.yaml"));
+    // A version without a schema may have any field.
+    editor.open(
+        "crd.yaml",
+        &DEFINITION.replace(
+            "  - name: v1alpha1\n    served: false",
+            "  - name: v1\n  - name: v1alpha1\n    served: false",
+        ),
+    );
+    editor.open("a.yaml", &reads("nonsense"));
+    assert!(!editor.said("a.yaml").contains("unknown-object-field"), "{}", editor.said("a.yaml"));
+}
+
+/// More fields than an editor shows are cut to those that have what was typed, and it asks again with the next letter.
+#[test]
+fn very_many_fields_are_proposed_by_what_was_typed() {
+    let many: String =
+        (0..3000).map(|number| format!("              f{number}: {{type: string}}\n")).collect();
+    let definition = DEFINITION.replace("              open:", &format!("{many}              open:"));
+    let text = REGO.replace("input.review.object.metadata.name", "input.review.object.spec.F299‸");
+    let mut editor = Editor::new();
+    editor.open("crd.yaml", &definition);
+    editor.open("K.yaml", &constraint("K", WIDGETS));
+    let found = editor.at("textDocument/completion", &text, json!({})).unwrap();
+    assert_eq!(found["isIncomplete"], true);
+    let names: Vec<&str> =
+        found["items"].as_array().unwrap().iter().map(|item| item["label"].as_str().unwrap()).collect();
+    assert_eq!(names.len(), 11, "{names:?}");
+    let found = editor.at("textDocument/completion", &text.replace("F299", ""), json!({})).unwrap();
+    assert_eq!(found["items"].as_array().unwrap().len(), 1000);
+}
+
 #[test]
 fn definitions_are_where_things_come_to_be() {
     for (text, at, line) in [
@@ -401,6 +580,100 @@ fn what_is_out_of_date_is_given_up_and_looked_at_again() {
     assert!(matches!(report, portcullis_lsp::Report::All { .. }), "{report:?}");
     editor.session.report(report);
     assert!(!editor.session.is_stale());
+}
+
+/// As editors ask wherever the cursor goes: one of them is looked into, the others are answered by what came of it, and
+/// those that nobody waits for are not looked into at all.
+#[test]
+fn of_many_questions_about_one_text_one_is_looked_into() {
+    let mut editor = Editor::new();
+    editor.open("a.yaml", "apiVersion: v1\nkind: Pod\n");
+    let report = editor.session.look().run(editor.core.as_ref());
+    editor.session.report(report);
+    editor.take();
+    assert!(editor.said("a.yaml").contains("K/one"), "{}", editor.said("a.yaml"));
+    let place = json!({"line": 0, "character": 1});
+    let asked = json!({
+        "textDocument": {"uri": "file:///w/a.yaml"},
+        "range": {"start": place, "end": place},
+        "context": {"diagnostics": []},
+    });
+    let ask = |editor: &mut Editor, id: i32| {
+        let (method, params) = ("textDocument/codeAction".to_owned(), asked.clone());
+        editor.session.message(Message::Request(Request { id: id.into(), method, params }));
+    };
+    let answers = |editor: &mut Editor, ids: std::ops::Range<i32>| {
+        editor.take();
+        let of = |id: i32| editor.seen.iter().find(|message| message["id"] == id).cloned();
+        ids.map(|id| of(id).unwrap_or_else(|| panic!("{id} is not answered"))).collect::<Vec<_>>()
+    };
+    for id in 1000..1100 {
+        ask(&mut editor, id);
+        if id % 2 == 1 {
+            editor.notify("$/cancelRequest", json!({"id": id}));
+        }
+    }
+    editor.notify("$/cancelRequest", json!({"id": "never asked"}));
+    while let Some(job) = editor.session.next_job() {
+        let report = job.run(editor.core.as_ref());
+        editor.session.report(report);
+    }
+    assert_eq!(editor.core.fixed.load(Ordering::Relaxed), 1);
+    for (number, answer) in answers(&mut editor, 1000..1100).iter().enumerate() {
+        let code = if number % 2 == 1 { json!(-32800) } else { Value::Null };
+        assert_eq!(answer["error"]["code"], code, "{answer}");
+    }
+    // Of a text that was changed before it was its turn, nothing is looked into either.
+    editor.open("a.yaml", "apiVersion: v1\nkind: Pod\n");
+    let report = editor.session.look().run(editor.core.as_ref());
+    editor.session.report(report);
+    ask(&mut editor, 1100);
+    let document = json!({"uri": "file:///w/a.yaml", "version": 2});
+    let change = json!([{"text": "apiVersion: v1\nkind: Pod\n# x\n"}]);
+    editor.notify("textDocument/didChange", json!({"textDocument": document, "contentChanges": change}));
+    assert!(editor.session.next_job().is_none());
+    assert_eq!(answers(&mut editor, 1100..1101)[0]["error"]["code"], -32801);
+    assert_eq!(editor.core.fixed.load(Ordering::Relaxed), 1);
+}
+
+/// Places of editors count in units of UTF-16, of which a character may have two.
+#[test]
+fn a_name_behind_characters_of_two_units_is_renamed_where_it_stands() {
+    let text = REGO.replace("text.is_long(x, input.parameters.max)", "\"😀😀\" != x; text.is_long(x, 1)");
+    let core = Arc::new(Core::default());
+    let mut editor = Editor { session: Session::new(core.clone()), core, number: 0, seen: Vec::new() };
+    editor.ask("initialize", json!({"capabilities": {}})).unwrap();
+    editor.open("a.yaml", &text);
+    let line = text.lines().position(|line| line.contains('😀')).unwrap();
+    let behind = |needle: &str| {
+        let row = text.lines().nth(line).unwrap();
+        row[..row.find(needle).unwrap()].encode_utf16().count()
+    };
+    let place = |character: usize| json!({"textDocument": {"uri": "file:///w/a.yaml"}, "position": {"line": line, "character": character}});
+    let mut asked = place(behind("x; text"));
+    asked["newName"] = json!("name");
+    let edit = editor.ask("textDocument/rename", asked).unwrap();
+    let starts: Vec<u64> = edit["changes"]["file:///w/a.yaml"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .filter(|edit| edit["range"]["start"]["line"] == line)
+        .map(|edit| edit["range"]["start"]["character"].as_u64().unwrap())
+        .collect();
+    assert_eq!(starts, [behind("x; text") as u64, behind("x, 1") as u64]);
+    // Between the two units of one.
+    for character in [behind("😀") + 1, behind("😀") + 3, 10_000_000] {
+        let mut asked = place(character);
+        asked["newName"] = json!("name");
+        assert!(editor.ask("textDocument/rename", asked).is_err());
+    }
+    // Words of the language are no names.
+    for word in ["not", "some", "default", "package", "true", "null", "else", "as", "import", "é", "a b", ""]
+    {
+        let mut asked = place(behind("x; text"));
+        asked["newName"] = json!(word);
+        assert!(editor.ask("textDocument/rename", asked).is_err(), "{word}");
+    }
 }
 
 #[test]

@@ -35,7 +35,16 @@ fn the_extension_starts_the_server_and_becomes_a_package() {
     println!("{said}");
 
     let folder = tempfile::tempdir().unwrap();
-    for file in ["package.json", "extension.js", "README.md", ".vscodeignore"] {
+    fs::create_dir(folder.path().join("syntaxes")).unwrap();
+    for file in [
+        "package.json",
+        "extension.js",
+        "README.md",
+        ".vscodeignore",
+        "rego.json",
+        "syntaxes/rego.tmLanguage.json",
+        "syntaxes/rego-in-yaml.tmLanguage.json",
+    ] {
         fs::copy(from.join(file), folder.path().join(file)).unwrap();
     }
     let install =
@@ -61,9 +70,14 @@ fn the_extension_starts_the_server_and_becomes_a_package() {
     let packed = fs::read(folder.path().join("portcullis.vsix")).unwrap();
     // The names of an archive stand in it as they are.
     let has = |name: &str| packed.windows(name.len()).any(|window| window == name.as_bytes());
-    for name in
-        ["extension/extension.js", "extension/package.json", "extension/node_modules/vscode-languageclient/"]
-    {
+    for name in [
+        "extension/extension.js",
+        "extension/package.json",
+        "extension/rego.json",
+        "extension/syntaxes/rego.tmLanguage.json",
+        "extension/syntaxes/rego-in-yaml.tmLanguage.json",
+        "extension/node_modules/vscode-languageclient/",
+    ] {
         assert!(has(name), "{name}: {said}");
     }
     assert!(!has("extension/test/"), "{said}");

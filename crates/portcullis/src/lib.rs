@@ -125,7 +125,9 @@ mod upgrade;
 mod value;
 mod world;
 
-pub use admission_policy::{AdmissionMutators, KubernetesField, kubernetes_fields, parameter_type_warnings};
+pub use admission_policy::{
+    AdmissionMutators, CustomField, CustomKind, KubernetesField, kubernetes_fields, parameter_type_warnings,
+};
 pub use admission_rules::{
     AdmissionRules, AdmissionTarget, Kinds, KnownKind, ListedKinds, MissingRule, NeededBy,
     WebhookConfiguration,

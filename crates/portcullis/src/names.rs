@@ -23,6 +23,13 @@ pub struct GroupKind {
     pub kind: Arc<str>,
 }
 
+impl GroupKind {
+    /// In no version: for who does not ask for it.
+    pub(crate) fn any_version(&self) -> Gvk {
+        Gvk { group: self.group.clone(), version: "".into(), kind: self.kind.clone() }
+    }
+}
+
 impl fmt::Display for GroupKind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &*self.group {

@@ -14,6 +14,7 @@ use portcullis::{Error, ErrorKind, Location, Source};
 use super::elsewhere;
 use super::folders::{Folder, is_kustomization_file};
 use super::ignores::Ignores;
+use super::open;
 use super::reading::{InputFile, read_error};
 use super::special::{Special, special};
 use super::{is_stdin, unreadable};
@@ -165,6 +166,8 @@ impl Listing {
         };
         let root = if root.as_os_str().is_empty() { Path::new(".") } else { root };
         match fs::metadata(root) {
+            // It was never saved: an editor has it.
+            Err(_) if open::text_of(root).is_some() => self.push(root),
             Err(error) => {
                 let name = InputFile::new(root).name;
                 let mut problem = read_error(&name, &error);

@@ -17,6 +17,8 @@ pub struct Bounds {
     pub files: usize,
     /// Bytes of these.
     pub bytes: u64,
+    /// Bytes of one. Larger ones are not read, and do not count.
+    pub file_bytes: u64,
 }
 
 /// What there is.
@@ -52,8 +54,9 @@ pub fn measure(folder: &Path, ignores: &Ignores, bounds: Bounds) -> Measured {
         if !is_manifest_name(entry.path()) || entry.file_type().is_some_and(|file_type| file_type.is_dir()) {
             continue;
         }
+        let bytes = entry.metadata().map_or(0, |metadata| metadata.len());
         measured.files += 1;
-        measured.bytes = measured.bytes.saturating_add(entry.metadata().map_or(0, |metadata| metadata.len()));
+        measured.bytes = measured.bytes.saturating_add(if bytes > bounds.file_bytes { 0 } else { bytes });
         if measured.files > bounds.files || measured.bytes > bounds.bytes {
             return Measured { is_cut: true, ..measured };
         }
@@ -75,11 +78,16 @@ mod tests {
         for name in ["a.yaml", "b.json", "c.txt"] {
             fs::write(folder.path().join(name), "12345").unwrap();
         }
-        let all = Bounds { entries: 100, files: 2, bytes: 10 };
+        let all = Bounds { entries: 100, files: 2, bytes: 10, file_bytes: 5 };
         let of = |bounds| measure(folder.path(), &Ignores::default(), bounds);
         assert_eq!(of(all), Measured { files: 2, bytes: 10, is_cut: false });
         for less in [Bounds { entries: 3, ..all }, Bounds { files: 1, ..all }, Bounds { bytes: 9, ..all }] {
             assert!(of(less).is_cut, "{less:?}");
         }
+        // One that nobody reads is none of what is read.
+        assert_eq!(
+            of(Bounds { bytes: 0, file_bytes: 4, ..all }),
+            Measured { files: 2, bytes: 0, is_cut: false }
+        );
     }
 }

@@ -7,12 +7,13 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, PoisonError, RwLock};
 
-/// By the real path, as far as there is one.
+/// By the real path, which may be of a file that there is not yet.
 static OPEN: RwLock<BTreeMap<PathBuf, Arc<str>>> = RwLock::new(BTreeMap::new());
 
 fn real(path: &Path) -> PathBuf {
-    let real = path.canonicalize().or_else(|_| std::path::absolute(path));
-    real.unwrap_or_else(|_| path.to_owned())
+    let of_folder = || Some(path.parent()?.canonicalize().ok()?.join(path.file_name()?));
+    let real = path.canonicalize().ok().or_else(of_folder);
+    real.or_else(|| std::path::absolute(path).ok()).unwrap_or_else(|| path.to_owned())
 }
 
 /// From now on, a file has this text.
@@ -56,6 +57,16 @@ mod tests {
         assert_eq!(read(&folder.path().join("./a.yaml")), b"in: editor\n");
         let least = Limits { source_bytes: 3, ..Limits::default() };
         assert!(read_bytes(&InputFile::new(&path), &least).is_err());
+        close(&path);
+        assert_eq!(read(&path), b"on: disk\n");
+
+        // One that there is not yet, and then is.
+        let path = folder.path().join("b.yaml");
+        put(&path, &"in: editor\n".into());
+        assert_eq!(read(&path), b"in: editor\n");
+        let (files, problems) = crate::list(std::slice::from_ref(&path), crate::Choice::Manifests);
+        assert_eq!((files.len(), problems.len()), (1, 0));
+        fs::write(&path, "on: disk\n").unwrap();
         close(&path);
         assert_eq!(read(&path), b"on: disk\n");
     }

@@ -74,3 +74,32 @@ test("what the manifest promises is there", () => {
     assert.deepStrictEqual(settings, manifest.capabilities.untrustedWorkspaces.restrictedConfigurations);
   });
 });
+
+test("what the grammars name is there, and words are found", () => {
+  const fs = require("node:fs");
+  const path = require("node:path");
+  const folder = path.join(__dirname, "..");
+  const read = (name) => JSON.parse(fs.readFileSync(path.join(folder, name), "utf8"));
+  const { contributes } = read("package.json");
+  for (const { configuration } of contributes.languages) read(configuration);
+  const grammars = contributes.grammars.map(({ path }) => read(path));
+  const scopes = new Set(grammars.map(({ scopeName }) => scopeName));
+  const visit = (grammar, rule) => {
+    if (rule.include) {
+      const known = rule.include.startsWith("#") ? rule.include.slice(1) in grammar.repository : scopes.has(rule.include);
+      assert.ok(known, rule.include);
+    }
+    for (const key of ["match", "begin", "end", "while"]) if (rule[key]) new RegExp(rule[key]);
+    for (const inner of rule.patterns ?? []) visit(grammar, inner);
+  };
+  for (const grammar of grammars) {
+    visit(grammar, grammar);
+    for (const rule of Object.values(grammar.repository ?? {})) visit(grammar, rule);
+  }
+  const [rego, inYaml] = grammars;
+  const first = (pattern, text) => new RegExp(pattern).exec(text)?.slice(1).filter(Boolean);
+  assert.deepStrictEqual(first(rego.repository.package.match, "import data.lib.x as y"), ["import", "data.lib.x", "as", "y"]);
+  assert.deepStrictEqual(first(rego.repository.call.match, "x := images.is_from(a)"), ["images.is_from"]);
+  const begins = new RegExp(inYaml.patterns[0].begin);
+  assert.ok(begins.test("package k8s.labels # why") && !begins.test("package com.example;"));
+});

@@ -11,8 +11,8 @@ use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
 use portcullis::{
-    AdmissionMutators, AdmissionRules, Document, Error, ErrorKind, ExpansionSet, Kinds, Limits, Object,
-    PolicySet, PolicySettings, Resource, Scopes, Severity, Unsupported, Uses, WebhookConfiguration,
+    AdmissionMutators, AdmissionRules, CustomKind, Document, Error, ErrorKind, ExpansionSet, Kinds, Limits,
+    Object, PolicySet, PolicySettings, Resource, Scopes, Severity, Unsupported, Uses, WebhookConfiguration,
     definition_rules, parameter_type_warnings,
 };
 use portcullis_report::lint::LintReport;
@@ -129,7 +129,8 @@ pub struct Judged {
 
 /// Looks for mistakes in what was read.
 pub fn judge(loaded: Loaded, args: &LintArgs, breadth: Breadth) -> Judged {
-    let Loaded { policies, files, mut problems, kinds, scopes, definitions, suites, .. } = loaded;
+    let Loaded { policies, files, mut problems, kinds, scopes, definitions, custom_kinds, suites, .. } =
+        loaded;
     problems.extend(parameter_type_warnings(&policies, &definitions));
     let (expansions, policies): (Vec<_>, Vec<_>) = policies.into_iter().partition(Resource::is_expansion);
     let (expansions, found) = ExpansionSet::from_resources(expansions);
@@ -148,7 +149,7 @@ pub fn judge(loaded: Loaded, args: &LintArgs, breadth: Breadth) -> Judged {
     }
     problems.extend(mutators.fights(&policies));
     problems.extend(policies.impossible_kinds(&scopes));
-    problems.extend(policies.unknown_object_fields(&definitions));
+    problems.extend(policies.unknown_object_fields(&custom_kinds));
     problems.extend(policies.missing_providers());
     problems.extend(mutators.missing_providers(policies.providers()));
     let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
@@ -171,6 +172,8 @@ pub struct Loaded {
     scopes: Scopes,
     /// These definitions.
     definitions: Vec<Object>,
+    /// The same, of the fields that objects may have, and what is known of it from elsewhere.
+    pub custom_kinds: Vec<CustomKind>,
     /// The files that hold suites.
     suites: Vec<PathBuf>,
     /// All of them.
@@ -254,6 +257,7 @@ impl Loaded {
             if let Some(object) = &object {
                 self.kinds.learn(object);
                 self.scopes.learn(object);
+                self.custom_kinds.extend(CustomKind::of(object));
                 self.definitions
                     .extend(Some(object.clone()).filter(|object| &*object.gvk().kind == Scopes::DEFINITION));
             }

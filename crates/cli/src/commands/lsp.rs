@@ -7,7 +7,9 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use anyhow::Context as _;
-use portcullis::{Document, EnforcementAction, Error, ErrorKind, FixDecision, Limits, Severity, Unsupported};
+use portcullis::{
+    CustomKind, Document, EnforcementAction, Error, ErrorKind, FixDecision, Limits, Severity, Unsupported,
+};
 use portcullis_lsp::{CaseRun, CaseStatus, Checks, Level, Note, Offer, Policies};
 use portcullis_report::verify::{Failure, Status};
 use portcullis_report::{self as report, ExitStatus, Finding, Problem, TestReport};
@@ -33,6 +35,7 @@ pub fn run(args: &LspArgs) -> anyhow::Result<ExitStatus> {
         entries: args.max_files.saturating_mul(10),
         files: args.max_files,
         bytes: args.max_total as u64,
+        file_bytes: u64::MAX,
     };
     let state =
         Mutex::new(State { folder: PathBuf::new(), lint: Arc::new(lint_args(&[])?), roots: Vec::new() });
@@ -106,7 +109,8 @@ impl Commands {
     fn roots(&self, folders: &[PathBuf], open: &[PathBuf], args: &LintArgs) -> (Vec<PathBuf>, Vec<String>) {
         let (mut roots, mut cut, mut whole) = (Vec::new(), Vec::new(), Vec::new());
         for folder in folders {
-            let measured = measure(folder, &args.files.in_force.ignores, self.bounds);
+            let bounds = Bounds { file_bytes: args.max_size as u64, ..self.bounds };
+            let measured = measure(folder, &args.files.in_force.ignores, bounds);
             if measured.is_cut {
                 cut.push(format!(
                     "`{}` holds more than {} files or {} of manifests: only what is open is looked at; open a smaller folder, or raise `--max-files` and `--max-total`",
@@ -253,10 +257,11 @@ impl Checks for Commands {
         Policies { documents, errors, configuration, cut }
     }
 
-    fn part(&self, documents: Vec<Document>, problems: Vec<Error>) -> Vec<Error> {
+    fn part(&self, documents: Vec<Document>, problems: Vec<Error>, kinds: &[CustomKind]) -> Vec<Error> {
         let args = self.state().lint.clone();
         let found = self.typing.install(|| {
             let mut loaded = lint::Loaded::default();
+            loaded.custom_kinds.extend_from_slice(kinds);
             loaded.add(Input { documents, problems, ..Input::default() });
             lint::judge(loaded, &args, lint::Breadth::Quick).problems
         });

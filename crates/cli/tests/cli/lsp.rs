@@ -113,6 +113,29 @@ spec:
     image: registry.example/web:1
 ";
 
+const DEFINITION: &str = "apiVersion: apiextensions.k8s.io/v1
+kind: CustomResourceDefinition
+metadata: {name: widgets.example.com}
+spec:
+  group: example.com
+  scope: Namespaced
+  names: {kind: Widget, plural: widgets, singular: widget}
+  versions:
+  - name: v1
+    served: true
+    storage: true
+    schema:
+      openAPIV3Schema:
+        type: object
+        properties:
+          spec:
+            type: object
+            properties:
+              size: {type: integer, description: How large it is.}
+              parts: {type: array, items: {type: object, properties: {image: {type: string}}}}
+              open: {type: object, x-kubernetes-preserve-unknown-fields: true}
+";
+
 /// An editor, with the server that it started.
 struct Editor {
     child: Child,
@@ -738,19 +761,57 @@ fn thousand_lines() -> String {
 /// not optimised take longer, and are only looked at for what grows.
 #[test]
 fn a_keystroke_is_answered_before_the_next_one() {
-    const KEYS: usize = 400;
-    let most = if cfg!(debug_assertions) { Duration::from_secs(2) } else { Duration::from_millis(30) };
     let mut editor = Editor::start();
     editor.initialize(&["utf-8"]);
-    let template = "policy/template.yaml";
     let text = thousand_lines();
-    editor.open(template, &text);
-    editor.diagnostics(template, <[_]>::is_empty);
+    editor.open("policy/template.yaml", &text);
+    editor.diagnostics("policy/template.yaml", <[_]>::is_empty);
+    type_in(&mut editor, &text, 400);
+    assert_eq!(editor.end(), 0);
+}
+
+/// The same of a policy about custom kinds, in a folder with very many definitions; what it reads is looked for in all of them.
+#[test]
+fn a_keystroke_is_answered_among_very_many_definitions() {
+    let mut editor = Editor::start();
+    let at = editor.folder.path().to_owned();
+    fs::create_dir(at.join("crds")).unwrap();
+    for number in 0..300 {
+        let mut fields = String::new();
+        for field in 0..100 {
+            writeln!(fields, "              f{field}: {{type: object, properties: {{a: {{type: string}}}}}}")
+                .unwrap();
+        }
+        let text = DEFINITION.replace("idget", &format!("idget{number}"));
+        let text = text.replace("              size:", &format!("{fields}              size:"));
+        fs::write(at.join(format!("crds/{number}.yaml")), text).unwrap();
+    }
+    let matched =
+        CONSTRAINT.replace("apiGroups: [\"\"]", "apiGroups: [example.com]").replace("[Pod]", "[Widget7]");
+    fs::write(at.join("policy/constraint.yaml"), &matched).unwrap();
+    editor.initialize(&["utf-8"]);
+    // What there is, and what there is not: every place of that is told.
+    let text = thousand_lines()
+        .replace("spec.containers[_]", "spec.parts[_]")
+        .replace("spec.initContainers[_]", "spec.initParts[_]")
+        .replace("hostPID", "open.hostPID");
+    editor.open("policy/template.yaml", &text);
+    let found = editor.diagnostics("policy/template.yaml", |found| !found.is_empty());
+    assert!(found.iter().all(|(text, _)| text.starts_with("unknown-object-field")), "{found:?}");
+    assert!(found.len() > 10, "{found:?}");
+    type_in(&mut editor, &text, 200);
+    assert_eq!(editor.end(), 0);
+}
+
+/// Types into `template.yaml`, and measures until what is wrong with it is told.
+fn type_in(editor: &mut Editor, text: &str, keys: usize) {
+    let most = if cfg!(debug_assertions) { Duration::from_secs(2) } else { Duration::from_millis(30) };
+    let template = "policy/template.yaml";
     let line = text.lines().position(|line| line.contains("# Rule 20.")).unwrap();
     let typed = "violation[{\"msg\": \"typed\"}] { c := containers_3[_]; not is_known_5(c.image); c.name == input.parameters.registries[0] }";
     let mut times = Vec::new();
     let uri = editor.uri(template);
-    for number in 0..KEYS {
+    for number in 0..keys {
         let column = 6 + number % typed.len();
         let place = json!({"line": line, "character": column});
         // One character after the other, and then all of it goes.
@@ -772,10 +833,9 @@ fn a_keystroke_is_answered_before_the_next_one() {
         thread::sleep(Duration::from_millis(5));
     }
     times.sort_unstable();
-    let (half, p99) = (times[KEYS / 2], times[KEYS * 99 / 100]);
-    println!("{} lines: p50 {half:?}, p99 {p99:?}, most {:?}", text.lines().count(), times[KEYS - 1]);
+    let (half, p99) = (times[keys / 2], times[keys * 99 / 100]);
+    println!("{} lines: p50 {half:?}, p99 {p99:?}, most {:?}", text.lines().count(), times[keys - 1]);
     assert!(p99 < most, "p50 {half:?}, p99 {p99:?}");
-    assert_eq!(editor.end(), 0);
 }
 
 #[test]
@@ -849,5 +909,113 @@ fn constraints_among_samples_are_known() {
     let edit = editor.ask("textDocument/rename", place).unwrap();
     let new = edited(CONSTRAINT, edits_of(&edit, &editor.uri("policy/samples/constraint.yaml")));
     assert!(new.contains("    allowed: [registry.example/]"), "{new}");
+    assert_eq!(editor.end(), 0);
+}
+
+/// By the definition in a file of the folder that is not open, and then by what it is in the editor.
+#[test]
+fn fields_of_custom_kinds_are_known_by_the_definitions_of_the_folder() {
+    let mut editor = Editor::start();
+    let at = editor.folder.path().to_owned();
+    let (template, definition) = ("policy/template.yaml", "crds/widget.yaml");
+    fs::create_dir(at.join("crds")).unwrap();
+    fs::write(at.join(definition), DEFINITION).unwrap();
+    let matched =
+        CONSTRAINT.replace("apiGroups: [\"\"]", "apiGroups: [example.com]").replace("[Pod]", "[Widget]");
+    fs::write(at.join("policy/constraint.yaml"), &matched).unwrap();
+    editor.initialize(&["utf-16"]);
+    let text =
+        TEMPLATE.replace("spec.containers[_]", "spec.parts[_]").replace("spec.hostPID", "spec.size > 3");
+    editor.open(template, &text);
+    editor.diagnostics(template, <[_]>::is_empty);
+    let place = editor.at(template, &text, "object.spec.size", 12);
+    let items = editor.completed(&place);
+    assert_eq!(names(&items), ["open", "parts", "size"]);
+    let place = editor.at(template, &text, "object.spec.size", 13);
+    let told = editor.ask("textDocument/hover", place).unwrap().to_string();
+    assert!(told.contains("number (of Widget)") && told.contains("How large it is."), "{told}");
+    let place = editor.at(template, &text, "container.image", 10);
+    assert_eq!(names(&editor.ask("textDocument/completion", place).unwrap()), ["image"]);
+
+    editor.change(template, json!([{"text": text.replace("spec.size", "spec.sise")}]));
+    let found = editor.diagnostics(template, |found| !found.is_empty());
+    assert!(
+        found[0].0.contains("a field `spec.sise`") && found[0].0.contains("did you mean `size`?"),
+        "{found:?}"
+    );
+    // Nobody touches the template: what was said of it goes when the definition is another one.
+    editor.open(definition, &DEFINITION.replace("size:", "sise:"));
+    editor.diagnostics(template, <[_]>::is_empty);
+    editor.change(definition, json!([{"text": DEFINITION}]));
+    editor.diagnostics(template, |found| found.iter().any(|(text, _)| text.contains("spec.sise")));
+    assert_eq!(editor.end(), 0);
+}
+
+#[test]
+fn what_several_constraints_find_goes_by_one_fix() {
+    let mut editor = Editor::start();
+    let second = CONSTRAINT
+        .replace("name: pinned", "name: pinned-too")
+        .replace("spec:\n", "spec:\n  enforcementAction: warn\n");
+    fs::write(editor.folder.path().join("policy/second.yaml"), second).unwrap();
+    editor.initialize(&["utf-16"]);
+    let pod = "manifests/pod.yaml";
+    editor.open(pod, POD);
+    editor.diagnostics(pod, |found| found.len() == 2);
+    let place = json!({"line": 6, "character": 4});
+    let asked = json!({
+        "textDocument": {"uri": editor.uri(pod)},
+        "range": {"start": place, "end": place},
+        "context": {"diagnostics": []},
+    });
+    let actions = editor.ask("textDocument/codeAction", asked).unwrap();
+    assert_eq!(actions.as_array().unwrap().len(), 1, "{actions}");
+    let about: Vec<&str> = actions[0]["diagnostics"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|one| one["code"].as_str().unwrap())
+        .collect();
+    assert_eq!(about, ["K8sPinned/pinned", "K8sPinned/pinned-too"]);
+    assert_eq!(editor.end(), 0);
+}
+
+/// Texts that come and go leave nothing behind, and what is asked then is answered.
+#[test]
+fn texts_that_are_opened_and_closed_in_a_row_leave_nothing_behind() {
+    let mut editor = Editor::start();
+    editor.initialize(&["utf-16"]);
+    let started = Instant::now();
+    for number in 0..3000 {
+        let name = format!("manifests/{}.yaml", number % 1500);
+        editor.open(&name, POD);
+        editor.notify("textDocument/didClose", json!({"textDocument": {"uri": editor.uri(&name)}}));
+    }
+    // It is not on the disk, and judged all the same.
+    editor.open("manifests/last.yaml", &POD.replace("name: web\n  namespace", "name: last\n  namespace"));
+    let found = editor.diagnostics("manifests/last.yaml", |found| !found.is_empty());
+    assert!(found[0].0.contains("the host's processes are shared"), "{found:?}");
+    println!("3000 texts: {:?}", started.elapsed());
+    let shown = editor.published.iter().filter(|(_, params)| params["diagnostics"] != json!([]));
+    let shown: Vec<&String> = shown.map(|(uri, _)| uri).filter(|uri| uri.contains("/manifests/")).collect();
+    assert_eq!(shown, [&editor.uri("manifests/last.yaml")]);
+    assert_eq!(editor.end(), 0);
+}
+
+/// A folder that holds itself, and a file that nobody could read: the policies count all the same.
+#[test]
+#[cfg(unix)]
+fn a_folder_that_holds_itself_and_a_huge_file_is_read() {
+    let mut editor = Editor::start();
+    let at = editor.folder.path().to_owned();
+    std::os::unix::fs::symlink(&at, at.join("policy/loop")).unwrap();
+    std::os::unix::fs::symlink("b", at.join("a")).unwrap();
+    std::os::unix::fs::symlink("a", at.join("b")).unwrap();
+    fs::File::create(at.join("huge.yaml")).unwrap().set_len(2 << 30).unwrap();
+    editor.initialize(&["utf-16"]);
+    editor.open("manifests/pod.yaml", POD);
+    let found = editor.diagnostics("manifests/pod.yaml", |found| !found.is_empty());
+    assert!(found[0].0.contains("the host's processes are shared"), "{found:?}");
+    assert!(editor.shown.iter().any(|text| text.contains("huge.yaml")), "{:?}", editor.shown);
     assert_eq!(editor.end(), 0);
 }

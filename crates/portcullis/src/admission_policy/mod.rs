@@ -9,6 +9,7 @@
 //! The rules are those of the API server's plugin; what a cluster would be asked for is looked up among the objects
 //! that are at hand ([`Surroundings`]).
 
+mod custom_kind;
 mod json_patch;
 mod matching;
 mod merge;
@@ -26,6 +27,7 @@ use std::sync::Arc;
 
 use portcullis_value::{Limits, Watch};
 
+pub use custom_kind::{CustomField, CustomKind};
 pub(crate) use matching::Attributes;
 pub(crate) use mutate::MutatingPolicies;
 pub use mutators::AdmissionMutators;
@@ -33,7 +35,6 @@ pub(crate) use resources::{Kinds, Resource};
 pub(crate) use shapes::{Described, Holds};
 pub use shapes::{KubernetesField, kubernetes_fields};
 pub(crate) use shapes::{Shape, is_known, is_of_its_kind, known_kinds, shape};
-pub(crate) use type_check::definitions_of;
 pub use type_check::parameter_type_warnings;
 
 use matching::{Applies, Matching};

@@ -132,18 +132,6 @@ impl<'a> Kinds<'a> {
         ))
     }
 
-    /// The custom kinds: group, kind and the schemas of the versions that are served. None of a version that has none.
-    pub(crate) fn described(&self) -> Vec<(&'a str, &'a str, Vec<Option<&'a Value>>)> {
-        let schemas = |spec: &'a Value| {
-            let versions = value::get(spec, "versions").map(value::items).into_iter().flatten();
-            let served = versions.filter(|version| {
-                !matches!(value::get(version, "served").map(Value::view), Some(View::Bool(false)))
-            });
-            served.map(|version| value::get_path(version, &["schema", "openAPIV3Schema"])).collect()
-        };
-        self.custom().map(|custom| (custom.group, custom.kind, schemas(custom.spec))).collect()
-    }
-
     /// The schema of a version of a custom kind.
     pub(crate) fn schema(&self, gvk: &Gvk) -> Option<&'a Value> {
         let custom = self.custom().find(|custom| custom.group == &*gvk.group && custom.kind == &*gvk.kind)?;

@@ -90,8 +90,12 @@ pub fn kubernetes_fields(gvk: &Gvk, path: &[Option<&str>]) -> Vec<KubernetesFiel
     else {
         return Vec::new();
     };
+    each_of_table(fields).map(|(name, inner)| KubernetesField { name, holds: words(inner) }).collect()
+}
+
+fn each_of_table(fields: &'static str) -> impl Iterator<Item = (&'static str, Inner<'static>)> {
     let each = fields.split(' ').filter_map(|field| field.split_once('='));
-    each.map(|(name, ty)| KubernetesField { name, holds: words(Inner::Table(ty)) }).collect()
+    each.map(|(name, ty)| (name, Inner::Table(ty)))
 }
 
 /// What a place of an object holds.
@@ -135,9 +139,7 @@ impl<'a> Described<'a> {
                 // Which of the fields, is not known.
                 (Type::Any, _) | (Type::Fields { .. }, None) => return Some(Holds::Anything),
                 // An object in an object has what every object has, whatever its schema says.
-                (Type::Fields { fields: Fields::Schema(schema), .. }, Some(_))
-                    if is_true(schema, "x-kubernetes-embedded-resource") =>
-                {
+                (Type::Fields { fields, .. }, Some(_)) if is_embedded(fields) => {
                     return Some(Holds::Anything);
                 }
                 (Type::Fields { fields, .. }, Some(key)) => {
@@ -158,19 +160,53 @@ impl<'a> Described<'a> {
         })
     }
 
-    /// The type of what its objects have at a path, where that is one.
-    fn type_at(self, path: &[Option<&str>]) -> Option<Type<'a>> {
+    /// What its objects have at a path, where that is one type.
+    pub(super) fn inner_at(self, path: &[Option<&str>]) -> Option<Inner<'a>> {
         let mut ty = self.of()?;
         for (depth, step) in path.iter().enumerate() {
             ty = match (TYPES.open(ty), step) {
                 (Type::Fields { fields, .. }, Some(key)) => {
-                    envelope(key).filter(|_| depth == 0).or_else(|| field(fields, key))
+                    let is_object = depth == 0 || is_embedded(fields);
+                    envelope(key).filter(|_| is_object).or_else(|| field(fields, key))
                 }
                 (Type::Map { of, .. }, _) | (Type::List { of, .. }, None) => Some(of),
                 _ => None,
             }?;
         }
-        Some(TYPES.open(ty))
+        Some(ty)
+    }
+
+    /// The type of what its objects have at a path, where that is one.
+    fn type_at(self, path: &[Option<&str>]) -> Option<Type<'a>> {
+        Some(TYPES.open(self.inner_at(path)?))
+    }
+
+    /// The fields that its objects may have at a path, with what each holds. What every object has comes first.
+    pub(super) fn each_field(self, path: &[Option<&str>]) -> impl Iterator<Item = (&'a str, Inner<'a>)> {
+        let fields = match self.type_at(path) {
+            Some(Type::Fields { fields, .. }) => Some(fields),
+            _ => None,
+        };
+        let (table, schema) = match fields {
+            Some(Fields::Table(table)) => (Some(table), None),
+            Some(Fields::Schema(schema)) => (None, value::get(schema, "properties")),
+            None => (None, None),
+        };
+        let is_object = fields.is_some_and(|fields| {
+            matches!(fields, Fields::Schema(_)) && (path.is_empty() || is_embedded(fields))
+        });
+        let named = ["apiVersion", "kind", "metadata"].into_iter().filter(move |_| is_object);
+        let of_any =
+            named.filter_map(|name| -> Option<(&'a str, Inner<'a>)> { Some((name, envelope(name)?)) });
+        let of_schema = schema.into_iter().flat_map(value::entries);
+        of_any
+            .chain(
+                table
+                    .into_iter()
+                    .flat_map(each_of_table)
+                    .map(|(name, inner)| -> (&'a str, Inner<'a>) { (name, inner) }),
+            )
+            .chain(of_schema.map(|(name, schema)| (name, Inner::Schema(schema))))
     }
 
     /// The names of the fields that its objects may have at a path; none of what a definition has too many of to be meant.
@@ -189,7 +225,12 @@ impl<'a> Described<'a> {
     }
 }
 
-fn words(ty: Inner<'_>) -> &'static str {
+/// Whether they are those of an object in an object.
+fn is_embedded(fields: Fields<'_>) -> bool {
+    matches!(fields, Fields::Schema(schema) if is_true(schema, "x-kubernetes-embedded-resource"))
+}
+
+pub(super) fn words(ty: Inner<'_>) -> &'static str {
     match TYPES.open(ty) {
         Type::Text => "text",
         Type::Number => "number",

@@ -44,7 +44,7 @@ pub fn parameter_type_warnings(policies: &[Resource], definitions: &[Object]) ->
 }
 
 /// Definitions as objects at hand; of two of the same name the last one counts.
-pub(crate) fn definitions_of(definitions: &[Object]) -> Value {
+fn definitions_of(definitions: &[Object]) -> Value {
     let named = definitions.iter().filter(|object| {
         let gvk = object.gvk();
         &*gvk.kind == Scopes::DEFINITION && &*gvk.group == "apiextensions.k8s.io"

@@ -77,6 +77,16 @@ pub(super) enum Inner<'a> {
     Any,
 }
 
+impl<'a> Inner<'a> {
+    /// What a schema says of it for people.
+    pub(super) fn description(self) -> Option<&'a str> {
+        match self {
+            Self::Schema(schema) => value::str_at(schema, &["description"]),
+            Self::Table(_) | Self::Any => None,
+        }
+    }
+}
+
 /// How a list is merged.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Merge<'a> {

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use super::{ConstraintInfo, PolicySet};
-use crate::admission_policy::known_kinds;
+use crate::admission_policy::{CustomKind, known_kinds};
 use crate::api::Constraint;
 use crate::error::{Error, ErrorKind, did_you_mean};
 use crate::matcher::Matcher;
@@ -39,6 +39,13 @@ impl Constraint {
     pub fn known_kinds(&self) -> Vec<Gvk> {
         let matcher = Matcher::compile(&self.matching);
         known_kinds().into_iter().filter(|gvk| matcher.concerns(gvk)).collect()
+    }
+
+    /// Those of some custom kinds that its `match.kinds` takes.
+    #[must_use]
+    pub fn custom_kinds<'k>(&self, kinds: impl IntoIterator<Item = &'k CustomKind>) -> Vec<&'k CustomKind> {
+        let matcher = Matcher::compile(&self.matching);
+        kinds.into_iter().filter(|kind| matcher.concerns(&kind.group_kind().any_version())).collect()
     }
 }
 

@@ -2,33 +2,39 @@
 //! where it is certain: every constraint of the template names kinds of Kubernetes, or of definitions that are at hand, and
 //! the text names the place by constant steps.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use super::{CompiledConstraint, PolicySet};
-use crate::admission_policy::{Described, Holds, Kinds, definitions_of, known_kinds};
+use crate::admission_policy::{CustomKind, Described, Holds, known_kinds};
 use crate::analysis::{self, Constant, ObjectUse};
 use crate::error::{Error, ErrorKind, did_you_mean};
-use crate::names::Gvk;
-use crate::object::Object;
+use crate::names::{GroupKind, Gvk};
 use crate::policy::Template;
 use crate::value::Value;
 
 /// What is known of kinds.
 struct Known<'a> {
     built_in: Vec<Gvk>,
-    /// Group, kind and the schemas of all versions that are served.
-    custom: Vec<(&'a str, &'a str, Vec<&'a Value>)>,
+    /// The schemas of all versions that are served.
+    custom: BTreeMap<&'a GroupKind, Vec<&'a Value>>,
 }
 
 impl<'a> Known<'a> {
-    fn new(kinds: &Kinds<'a>) -> Self {
-        let whole = |(group, kind, schemas): (&'a str, &'a str, Vec<Option<&'a Value>>)| {
-            // Of one version without a schema, objects may have any field.
-            let schemas = schemas.into_iter().collect::<Option<Vec<_>>>()?;
-            (!schemas.is_empty()).then_some((group, kind, schemas))
-        };
-        Self { built_in: known_kinds(), custom: kinds.described().into_iter().filter_map(whole).collect() }
+    fn new(kinds: &'a [CustomKind]) -> Self {
+        // Of two definitions of the same name the last one counts.
+        let named: BTreeMap<&str, &CustomKind> = kinds.iter().map(|kind| (kind.definition(), kind)).collect();
+        let mut custom: BTreeMap<&GroupKind, Option<Vec<&Value>>> = BTreeMap::new();
+        for kind in named.into_values() {
+            let known = custom.entry(kind.group_kind()).or_insert_with(|| Some(Vec::new()));
+            match (known.as_mut(), kind.all_schemas()) {
+                (Some(known), Some(schemas)) => known.extend(schemas),
+                // Objects may have any field.
+                _ => *known = None,
+            }
+        }
+        let custom = custom.into_iter().filter_map(|(kind, schemas)| Some((kind, schemas?))).collect();
+        Self { built_in: known_kinds(), custom }
     }
 
     /// Whether all that a constraint is about are kinds that are known.
@@ -44,16 +50,14 @@ impl<'a> Known<'a> {
                     self.built_in.iter().any(|gvk| &*gvk.kind == kind && groups.contains(&gvk.group))
                 };
                 let is_custom = |kind: &str| {
-                    self.custom.iter().any(|(group, known, _)| {
-                        *known == kind && groups.iter().any(|wanted| &**wanted == *group)
-                    })
+                    self.custom.keys().any(|known| &*known.kind == kind && groups.contains(&known.group))
                 };
                 kinds.iter().all(|kind| is_built_in(kind) || is_custom(kind))
                     && groups.iter().all(|group| {
                         // A group that is not of Kubernetes may have kinds that nobody gave.
                         self.built_in.iter().any(|gvk| gvk.group == *group)
                             || kinds.iter().all(|kind| {
-                                self.custom.iter().any(|(of, known, _)| *of == &**group && *known == &**kind)
+                                self.custom.keys().any(|known| known.group == *group && known.kind == *kind)
                             })
                     })
             })
@@ -65,9 +69,8 @@ impl<'a> Known<'a> {
         let mut matched: Vec<Described<'_>> =
             self.built_in.iter().filter(|gvk| concerns(gvk)).map(Described::BuiltIn).collect();
         let built_in = matched.len();
-        for (group, kind, schemas) in &self.custom {
-            let gvk = Gvk { group: (*group).into(), version: "".into(), kind: (*kind).into() };
-            if concerns(&gvk) {
+        for (kind, schemas) in &self.custom {
+            if concerns(&kind.any_version()) {
                 matched.extend(schemas.iter().map(|schema| Described::Custom(schema)));
             }
         }
@@ -78,22 +81,21 @@ impl<'a> Known<'a> {
     /// All of them; custom ones where they count.
     fn all(&self, has_custom: bool) -> Vec<Described<'_>> {
         let built_in = self.built_in.iter().map(Described::BuiltIn);
-        let custom = self.custom.iter().filter(|_| has_custom).flat_map(|(_, _, schemas)| schemas);
+        let custom = self.custom.values().filter(|_| has_custom).flatten();
         built_in.chain(custom.map(|schema| Described::Custom(schema))).collect()
     }
 }
 
 impl PolicySet {
     /// Warnings for what templates in Rego read of objects and no kind has that is known, and for fields that are compared
-    /// with a value that they never have. Known are the kinds of Kubernetes, and those whose CustomResourceDefinitions are
-    /// among the objects given. Templates without constraints are not looked at, nor those with one that takes kinds that are
-    /// not known: objects of these may have any field.
+    /// with a value that they never have. Known are the kinds of Kubernetes, and the custom ones that are given. Templates
+    /// without constraints are not looked at, nor those with one that takes kinds that are not known: objects of these may
+    /// have any field.
     ///
-    /// Cost: the texts of the templates are parsed anew.
+    /// Cost: the texts of the templates are parsed anew, and each field that they read is looked for in all kinds.
     #[must_use]
-    pub fn unknown_object_fields(&self, definitions: &[Object]) -> Vec<Error> {
-        let inventory = definitions_of(definitions);
-        let known = Known::new(&Kinds::new(&inventory));
+    pub fn unknown_object_fields(&self, custom: &[CustomKind]) -> Vec<Error> {
+        let known = Known::new(custom);
         let mut warnings = Vec::new();
         for template in self.0.templates.values() {
             let constraints: Vec<_> =
@@ -117,13 +119,25 @@ fn judge(
     let document = template.info.document();
     let mut warnings = Vec::new();
     for parsed in analysis::parsed(template.program.told().texts()) {
-        for ObjectUse { path, before, span, compared } in analysis::object_uses(&parsed) {
+        let uses = analysis::object_uses(&parsed);
+        // Templates read the same fields again and again, and kinds may be many: each is looked for once.
+        let mut asked: BTreeMap<Vec<Option<&str>>, bool> = BTreeMap::new();
+        for ObjectUse { path, before, span, compared } in &uses {
             let steps: Vec<Option<&str>> = path.iter().map(Option::as_deref).collect();
-            let is_missing =
-                |length: &usize| steps.get(..*length).is_some_and(|part| held(all, part).is_empty());
-            let found = held(all, &steps);
-            let warning = if let Some(length) = (1..=steps.len()).find(is_missing) {
-                if length <= before {
+            let mut is_missing = |length: &usize| {
+                let part = steps.get(..*length).unwrap_or_default();
+                *asked.entry(part.to_vec()).or_insert_with(|| {
+                    // Those that constraints match are the likely ones.
+                    !matched.iter().chain(all).any(|kind| kind.held_at(part).is_some())
+                })
+            };
+            let missing = (1..=steps.len()).find(&mut is_missing);
+            let found = match compared {
+                Some(_) if missing.is_none() => held(all, &steps),
+                _ => BTreeSet::new(),
+            };
+            let warning = if let Some(length) = missing {
+                if length <= *before {
                     // That is told where the variable is given it.
                     continue;
                 }
@@ -136,7 +150,7 @@ fn judge(
                 let message = format!("{nobody} a field `{}`", shown(missing));
                 let error = Error::warning(ErrorKind::UnknownObjectField, message);
                 error.maybe_hint(meant(missing, matched))
-            } else if let Some(constant) = compared
+            } else if let Some(constant) = *compared
                 && found.iter().all(|one| !may_be(*one, constant))
             {
                 let (path, constant) = (shown(&steps), written(constant));
@@ -146,7 +160,7 @@ fn judge(
                 continue;
             };
             let subject = format!("ConstraintTemplate/{}", template.info.name().as_str());
-            warnings.push(warning.at(analysis::locate(document, parsed.text, span)).about(subject));
+            warnings.push(warning.at(analysis::locate(document, parsed.text, *span)).about(subject));
         }
     }
     warnings
