@@ -4,7 +4,16 @@
 const vscode = require("vscode");
 const { LanguageClient, TransportKind } = require("vscode-languageclient/node");
 
-/** @type {LanguageClient | undefined} */
+/** Says nothing by itself of a start that fails: that is told below, with what to do about it. */
+class Client extends LanguageClient {
+  isStarting = true;
+
+  error(message, data, show) {
+    super.error(message, data, this.isStarting ? false : show);
+  }
+}
+
+/** @type {Client | undefined} */
 let client;
 
 /** What is run, by the settings. */
@@ -22,9 +31,10 @@ async function start() {
     { scheme: "file", language },
     { scheme: "untitled", language },
   ]);
-  client = new LanguageClient("portcullis", "Portcullis", options, { documentSelector });
+  client = new Client("portcullis", "Portcullis", options, { documentSelector });
   try {
     await client.start();
+    client.isStarting = false;
   } catch (error) {
     const why = error instanceof Error ? error.message : String(error);
     const command = options.run.command;

@@ -509,8 +509,9 @@ fn fields_that_no_definition_has_are_told_at_once() {
 /// More fields than an editor shows are cut to those that have what was typed, and it asks again with the next letter.
 #[test]
 fn very_many_fields_are_proposed_by_what_was_typed() {
-    let many: String =
+    let many: Vec<String> =
         (0..3000).map(|number| format!("              f{number}: {{type: string}}\n")).collect();
+    let many = many.concat();
     let definition = DEFINITION.replace("              open:", &format!("{many}              open:"));
     let text = REGO.replace("input.review.object.metadata.name", "input.review.object.spec.F299‸");
     let mut editor = Editor::new();

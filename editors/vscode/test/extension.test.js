@@ -6,16 +6,19 @@ const Module = require("node:module");
 const { test } = require("node:test");
 
 function load(settings, starts = true) {
-  const seen = { clients: [], stopped: 0, errors: [], commands: {}, changed: undefined };
+  const seen = { clients: [], stopped: 0, errors: [], told: [], commands: {}, changed: undefined };
   class LanguageClient {
     constructor(id, name, options, client) {
-      seen.clients.push({ id, options, client });
+      seen.clients.push({ id, options, client, self: this });
     }
     async start() {
       if (!starts) throw new Error("spawn ENOENT");
     }
     async stop() {
       seen.stopped += 1;
+    }
+    error(message, data, show) {
+      seen.told.push([message, show]);
     }
   }
   const modules = {
@@ -54,8 +57,15 @@ test("the program of the settings is run, and again when they change", async () 
   await seen.changed({ affectsConfiguration: () => false });
   await seen.commands["portcullis.restart"]();
   assert.strictEqual(seen.clients.length, 3);
+  // What breaks later is shown as the client wants it; of a start that fails there is one message.
+  seen.clients[0].self.error("later", undefined, "force");
   await extension.deactivate();
   assert.strictEqual(seen.stopped, 3);
+  const failing = load(settings, false);
+  await failing.extension.activate({ subscriptions: [] });
+  failing.seen.clients[0].self.error("at the start", undefined, "force");
+  assert.deepStrictEqual([seen.told, failing.seen.told], [[["later", "force"]], [["at the start", false]]]);
+  assert.strictEqual(failing.seen.errors.length, 1);
 });
 
 test("a program that is not there is said, with what to do", async () => {
