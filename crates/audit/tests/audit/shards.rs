@@ -103,11 +103,11 @@ fn eight_shards_say_what_one_audit_says_in_every_form() {
 /// With explanations of the first ones of each constraint, of which each shard has others.
 #[test]
 fn eight_shards_explain_what_one_audit_explains() {
-    const HAVE: [Form; 5] = [Form::Human, Form::Json, Form::Yaml, Form::Ndjson, Form::Html];
+    const SOME: [Form; 3] = [Form::Human, Form::Json, Form::Html];
     let folder = directory();
     let paths = dump(folder.path());
-    for explain in ["--explain=1", "--explain=7", "--explain"] {
-        equal_in(folder.path(), &[&paths[..], &[explain]].concat(), 8, HAVE.into_iter());
+    for explain in ["--explain=2", "--explain"] {
+        equal_in(folder.path(), &[&paths[..], &[explain]].concat(), 8, SOME.into_iter());
     }
     let text = fs::read_to_string(folder.path().join("part-0")).unwrap();
     assert!(text.contains("\"explanation\":{\"told\""));
