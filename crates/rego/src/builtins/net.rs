@@ -55,8 +55,12 @@ fn read<'v>(budget: &mut Budget<'_>, args: &[&'v Value], position: usize) -> Res
 /// The pairs of a block and of an address or block that it holds, by their indexes, keys, or what they are.
 fn contains_matches(context: &mut Context<'_, '_>, args: &[&Value]) -> Outcome {
     let blocks = indexed(context.budget, args, 1)?;
-    let others = indexed(context.budget, args, 2)?;
     let mut matches = BTreeSet::new();
+    if blocks.is_empty() {
+        // Nobody looks at the others.
+        return Ok(Value::from(matches));
+    }
+    let others = indexed(context.budget, args, 2)?;
     if others.is_empty() {
         return Ok(Value::from(matches));
     }

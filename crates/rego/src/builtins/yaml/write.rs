@@ -157,7 +157,7 @@ fn text(out: &mut Output, text: &str, indent: usize, is_key: bool) -> Result<(),
         return lines(out, text, indent);
     }
     let fold = (!is_key).then_some(indent + 2);
-    let is_read_as_text = scalar::is_text(text) && !is_base_60(text);
+    let is_read_as_text = scalar::is_text(text) && !scalar::is_timestamp(text) && !is_base_60(text);
     if is_read_as_text && !text.contains('\n') {
         if form.can_be_plain {
             return folded(out, text, fold, false);
