@@ -155,39 +155,60 @@ fn lossy(bytes: &[u8]) -> String {
     text
 }
 
-/// A day, perhaps with a time: what `!!timestamp` can stand before. It stays a text.
+/// A day, perhaps with a time: what `!!timestamp` can stand before, and what is put into quotation marks where
+/// it is written, so that it stays a text.
 pub fn is_timestamp(text: &str) -> bool {
-    let mut parts = text.splitn(3, '-');
-    let number = |text: &str, most: usize| {
-        let fits = (1..=most).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_digit());
-        fits.then(|| text.parse::<u32>().ok()).flatten()
-    };
-    let (Some(year), Some(month), Some(rest)) = (parts.next(), parts.next(), parts.next()) else {
-        return false;
-    };
-    let day =
-        rest.find(|c: char| !c.is_ascii_digit()).map_or(rest, |end| rest.get(..end).unwrap_or_default());
-    let time = rest.get(day.len()..).unwrap_or_default();
-    let (Some(year), Some(month), Some(day)) =
-        (number(year, 4).filter(|_| year.len() == 4), number(month, 2), number(day, 2))
-    else {
-        return false;
-    };
+    let is_year = text.as_bytes().iter().take_while(|byte| byte.is_ascii_digit()).count() == 4;
+    let Some((year, rest)) = text.split_at_checked(4).filter(|_| is_year) else { return false };
+    is_time_of(year, rest).is_some()
+}
+
+/// What follows a year in a timestamp.
+fn is_time_of(year: &str, text: &str) -> Option<()> {
+    let (month, text) = clock_number(text.strip_prefix('-')?, 1..=12)?;
+    let (day, text) = clock_number(text.strip_prefix('-')?, 1..=31)?;
+    let year: u32 = year.parse().ok()?;
     let leap = year.is_multiple_of(4) && (!year.is_multiple_of(100) || year.is_multiple_of(400));
     let days = match month {
         2 => 28 + u32::from(leap),
         4 | 6 | 9 | 11 => 30,
         _ => 31,
     };
-    let is_time = |time: &str| {
-        time.starts_with(|c: char| c.is_ascii_digit())
-            && time
-                .bytes()
-                .all(|byte| byte.is_ascii_digit() || matches!(byte, b':' | b'.' | b'Z' | b'+' | b'-'))
+    if day > days {
+        return None;
+    }
+    if text.is_empty() {
+        return Some(());
+    }
+    let has_zone = text.starts_with(['T', 't']);
+    let (_, text) = clock_number(text.strip_prefix(['T', 't', ' '])?, 0..=23)?;
+    let (_, text) = clock_number(text.strip_prefix(':')?, 0..=59)?;
+    let (_, text) = clock_number(text.strip_prefix(':')?, 0..=59)?;
+    let text = match text.strip_prefix(['.', ',']) {
+        Some(fraction) if fraction.starts_with(|c: char| c.is_ascii_digit()) => {
+            fraction.trim_start_matches(|c: char| c.is_ascii_digit())
+        }
+        _ => text,
     };
-    (1..=12).contains(&month)
-        && (1..=days).contains(&day)
-        && (time.is_empty() || time.strip_prefix(['T', 't', ' ']).is_some_and(is_time))
+    let is_zone = |zone: &str| match zone.strip_prefix(['+', '-']) {
+        // Clients read 24 hours and 60 minutes, too.
+        Some(zone) => zone.split_once(':').is_some_and(|(hours, minutes)| {
+            [(hours, 0..=24), (minutes, 0..=60)].into_iter().all(|(part, most)| {
+                part.len() == 2 && clock_number(part, most).is_some_and(|(_, rest)| rest.is_empty())
+            })
+        }),
+        None => zone == "Z",
+    };
+    let ends_well = if has_zone { is_zone(text) } else { text.is_empty() };
+    ends_well.then_some(())
+}
+
+/// A number of one or two digits within a range, and what follows it.
+fn clock_number(text: &str, range: std::ops::RangeInclusive<u32>) -> Option<(u32, &str)> {
+    let digits = text.bytes().take(2).take_while(u8::is_ascii_digit).count();
+    let (number, rest) = text.split_at_checked(digits)?;
+    let number = number.parse().ok()?;
+    range.contains(&number).then_some((number, rest))
 }
 
 /// What the first byte of a plain scalar says about it.
@@ -552,8 +573,45 @@ mod tests {
         assert_eq!(tagged("4oA=", "binary").unwrap(), "\"\u{fffd}\u{fffd}\"");
         assert_eq!(tagged("2001-2-3", "timestamp").unwrap(), "\"2001-2-3\"");
         assert!(tagged("2001-2-30", "timestamp").is_err());
+        assert!(tagged("2001-02-03T04:05:06", "timestamp").is_err());
         assert_eq!(value("12", Style::Plain, Some("!foo")), Ok(Value::from("12")));
         assert_eq!(value("12", Style::Plain, Some("!")), Ok(Value::from("12")));
+    }
+
+    #[test]
+    fn timestamps_are_days_and_times() {
+        let yes = [
+            "2020-01-02",
+            "2020-1-2",
+            "2020-02-29",
+            "2020-01-02T03:04:05Z",
+            "2020-01-02t3:4:5.5Z",
+            "2020-01-02T03:04:05,123456789123+24:60",
+            "2020-01-02 03:04:05",
+            "2020-1-2 3:4:5.1",
+        ];
+        let no = [
+            "",
+            "2020",
+            "2020-01",
+            "2019-02-29",
+            "2020-13-02",
+            "2020-01-32",
+            "02020-01-02",
+            "2020-01-02T03:04:05",
+            "2020-01-02T03:04Z",
+            "2020-01-02T24:04:05Z",
+            "2020-01-02T03:04:05.Z",
+            "2020-01-02T03:04:05+2:00",
+            "2020-01-02T03:04:05+25:00",
+            "2020-01-02 03:04:05Z",
+            "2020-01-02  03:04:05",
+            "2020-01-02x",
+            "2020-é",
+            "é020-01-02",
+        ];
+        assert!(yes.iter().all(|text| super::is_timestamp(text)));
+        assert_eq!(no.iter().find(|text| super::is_timestamp(text)), None);
     }
 
     #[test]

@@ -192,7 +192,9 @@ impl<'m> Builder<'_, 'm> {
                     let is_alone = |key: &str| !left.contains_key(key);
                     rest.extend(known.into_iter().filter(|(key, _)| is_alone(key)).map(|(_, value)| value));
                     // What the other side does not have at all is bound by nothing.
-                    rest.into_iter().for_each(|value| self.demand(value));
+                    for value in rest {
+                        self.demand(value);
+                    }
                     return;
                 }
             }

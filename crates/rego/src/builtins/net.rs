@@ -56,8 +56,8 @@ fn read<'v>(budget: &mut Budget<'_>, args: &[&'v Value], position: usize) -> Res
 fn contains_matches(context: &mut Context<'_, '_>, args: &[&Value]) -> Outcome {
     let blocks = indexed(context.budget, args, 1)?;
     let mut matches = BTreeSet::new();
-    // The second is looked at for each of the first, and so not at all where there is none.
     if blocks.is_empty() {
+        // Nobody looks at the others.
         return Ok(Value::from(matches));
     }
     let others = indexed(context.budget, args, 2)?;

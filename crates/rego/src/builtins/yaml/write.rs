@@ -157,7 +157,7 @@ fn text(out: &mut Output, text: &str, indent: usize, is_key: bool) -> Result<(),
         return lines(out, text, indent);
     }
     let fold = (!is_key).then_some(indent + 2);
-    let is_read_as_text = scalar::is_text(text) && !is_base_60(text) && !is_time(text);
+    let is_read_as_text = scalar::is_text(text) && !scalar::is_timestamp(text) && !is_base_60(text);
     if is_read_as_text && !text.contains('\n') {
         if form.can_be_plain {
             return folded(out, text, fold, false);
@@ -379,77 +379,6 @@ fn is_base_60(text: &str) -> bool {
             let is_digits = matches!(part.as_bytes(), [b'0'..=b'9'] | [b'0'..=b'5', b'0'..=b'9']);
             is_digits && fraction.bytes().all(|byte| byte.is_ascii_digit() || byte == b'_')
         })
-}
-
-/// What readers that know dates take for one: `2024-1-31`, alone or with a time behind `T`, or behind a space with no zone.
-fn is_time(text: &str) -> bool {
-    let (date, time) = match text.find(['T', 't', ' ']) {
-        Some(at) => (text.get(..at).unwrap_or_default(), text.get(at..)),
-        None => (text, None),
-    };
-    let mut parts = date.split('-');
-    let (Some(year), Some(month), Some(day), None) = (parts.next(), parts.next(), parts.next(), parts.next())
-    else {
-        return false;
-    };
-    if year.len() != 4 {
-        return false;
-    }
-    let (Some(year), Some(month), Some(day)) =
-        (digits(year, 4, 9999), digits(month, 2, 12), digits(day, 2, 31))
-    else {
-        return false;
-    };
-    let is_leap = year % 4 == 0 && (year % 100 != 0 || year % 400 == 0);
-    let days = match month {
-        2 if is_leap => 29,
-        2 => 28,
-        4 | 6 | 9 | 11 => 30,
-        _ => 31,
-    };
-    let is_date = (1..=days).contains(&day) && month > 0;
-    is_date && time.is_none_or(is_time_of_day)
-}
-
-/// What follows a date, with what parts them: a zone is there where that is a letter.
-fn is_time_of_day(text: &str) -> bool {
-    let has_zone = !text.starts_with(' ');
-    let time = text.get(1..).unwrap_or_default();
-    let (time, has_zone_rightly) = match time.strip_suffix('Z') {
-        Some(time) => (time, has_zone),
-        None => match time.rfind(['+', '-']) {
-            Some(at) => {
-                let zone = time.get(at + 1..).unwrap_or_default().split_once(':');
-                let is_zone = zone.is_some_and(|(hours, minutes)| {
-                    hours.len() == 2
-                        && minutes.len() == 2
-                        && digits(hours, 2, 24).is_some()
-                        && digits(minutes, 2, 60).is_some()
-                });
-                (time.get(..at).unwrap_or_default(), has_zone && is_zone)
-            }
-            None => (time, !has_zone),
-        },
-    };
-    let mut parts = time.split(':');
-    let (Some(hours), Some(minutes), Some(seconds), None) =
-        (parts.next(), parts.next(), parts.next(), parts.next())
-    else {
-        return false;
-    };
-    let (seconds, fraction) = seconds.split_once(['.', ',']).unwrap_or((seconds, "0"));
-    let is_fraction = !fraction.is_empty() && fraction.bytes().all(|byte| byte.is_ascii_digit());
-    has_zone_rightly
-        && is_fraction
-        && digits(hours, 2, 23).is_some()
-        && digits(minutes, 2, 59).is_some()
-        && digits(seconds, 2, 59).is_some()
-}
-
-/// A number of at most so many digits, and not larger than another.
-fn digits(text: &str, most: usize, largest: u32) -> Option<u32> {
-    let is_short = (1..=most).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_digit());
-    text.parse().ok().filter(|number| is_short && *number <= largest)
 }
 
 /// The order of keys: numbers in them by their size, letters after what are none.
