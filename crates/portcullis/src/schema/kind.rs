@@ -37,9 +37,13 @@ impl Type {
         }
     }
 
-    /// Integers are numbers, and `1.0` is an integer.
+    /// Integers are numbers, and `1.0` is an integer. One of more than 64 bits is none: an API server reads it as a
+    /// float, and takes no float of this size for an integer.
     pub(super) fn admits(self, value: &Value) -> bool {
-        let found = value::type_name(value);
-        found == self.name() || (self == Self::Number && found == "integer")
+        match (self, value::type_name(value)) {
+            (Self::Integer, "integer") => value.as_number().is_some_and(|number| number.as_i64().is_some()),
+            (Self::Number, "integer") => true,
+            (_, found) => found == self.name(),
+        }
     }
 }

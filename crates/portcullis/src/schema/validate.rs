@@ -66,6 +66,9 @@ fn type_hint(expected: Kind, found: &Value) -> Option<String> {
         (Kind::One(Type::Boolean), View::String(text)) if matches!(text, "true" | "false") => {
             Some(format!("remove the quotes: `{text}`"))
         }
+        (Kind::One(Type::Integer) | Kind::IntOrString, View::Number(number)) if number.is_integer() => {
+            Some("integers have at most 64 bits".to_owned())
+        }
         (Kind::One(Type::Integer | Type::Number), View::String(text)) if text.parse::<f64>().is_ok() => {
             Some(format!("remove the quotes: `{text}`"))
         }
