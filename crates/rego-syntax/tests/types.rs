@@ -71,7 +71,7 @@ fn equations_have_two_sides_that_can_be_equal() {
         "a { [1, \"a\"] == [\"a\", 1] }",
         "match error: left is array<number, string>, right is array<string, number>",
     );
-    refused("a { [x, y] = [1, 2, 3]; x == y }", "match error");
+    refused("a { x := 1; y := 2; [x, y] = [1, 2, 3] }", "match error");
     refused("a { {\"k\": 1} == {\"l\": 1} }", "match error");
     refused("a { [x, y] = [input.x, 1]; y == \"a\"; x }", "match error: left is number, right is string");
     taken("a { {\"k\": x} = {\"k\": input.x}; x == 1 }");
