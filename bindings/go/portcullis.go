@@ -143,7 +143,7 @@ func (p *Policies) ReviewJSON(ctx context.Context, object, options []byte) ([]by
 	defer done()
 	answer, _ := take(C.portcullis_review(p.engine, pointer(object), C.size_t(len(object)), pointer(options), C.size_t(len(options)), stop))
 	// What was cut off is no verdict.
-	if err := ctx.Err(); err != nil {
+	if err := wire.Ended(ctx); err != nil {
 		return nil, err
 	}
 	return answer, nil

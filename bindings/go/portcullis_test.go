@@ -239,6 +239,18 @@ func TestTheContextEndsAReview(t *testing.T) {
 	}
 }
 
+// late is a context whose timer has not come yet, though its deadline has.
+type late struct{ context.Context }
+
+func (late) Deadline() (time.Time, bool) { return time.Now().Add(-time.Millisecond), true }
+
+func TestADeadlineEndsAReviewThoughItsTimerIsLate(t *testing.T) {
+	policies := load(t, policy)
+	if outcome, err := policies.Review(late{context.Background()}, []byte(pod)); !errors.Is(err, context.DeadlineExceeded) {
+		t.Errorf("%v %+v", err, outcome)
+	}
+}
+
 func TestClosed(t *testing.T) {
 	policies := load(t, policy)
 	if policies.Close() != nil || policies.Close() != nil {

@@ -236,7 +236,7 @@ func (p *Policies) call(ctx context.Context, name string, request, options []byt
 	select {
 	case said := <-done:
 		// What was cut off is no verdict.
-		if err := ctx.Err(); err != nil && name != "inventory" {
+		if err := wire.Ended(ctx); err != nil && name != "inventory" {
 			return nil, err
 		}
 		return said.answer, said.err

@@ -3,6 +3,7 @@
 package wire
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -193,4 +194,16 @@ func (o *Options) JSON() ([]byte, error) {
 		written.Positions = &positions
 	}
 	return json.Marshal(written)
+}
+
+// Ended is why a context has ended, or nil. It has ended at its deadline, also where its timer comes late: on a busy machine
+// a review that was cut off there may be over before.
+func Ended(ctx context.Context) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	if deadline, has := ctx.Deadline(); has && !time.Now().Before(deadline) {
+		return context.DeadlineExceeded
+	}
+	return nil
 }
