@@ -2,10 +2,10 @@
 # Builds what a release has, for every target that is installed: deploy/release/build.sh v0.1.0 [FOLDER]
 #
 #   portcullis-VERSION-TARGET.tar.gz   the programs, static: portcullis (with webhook and audit), portcullis-webhook, portcullis-audit
-#   portcullis-VERSION.cdx.json        what they are made of (CycloneDX)
+#   portcullis-VERSION-TARGET.cdx.json what they are made of (CycloneDX)
 #   SHA256SUMS                         of all of them
 #
-# The same commit gives the same archives: no times, no owners, names sorted. Targets: PORTCULLIS_TARGETS, or the musl targets that rustup has.
+# The same commit gives the same files wherever it lies: no times, no owners, no paths, names sorted. Targets: PORTCULLIS_TARGETS, or the musl targets that rustup has.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/../.."
 
@@ -37,8 +37,9 @@ for target in $targets; do
     tar --sort=name --mtime="@$SOURCE_DATE_EPOCH" --owner=0 --group=0 --numeric-owner --mode=0755 \
         -C "$built" -cf - portcullis portcullis-audit portcullis-webhook \
         | gzip -n9 > "$out/portcullis-$version-$target.tar.gz"
+    # Written beside the manifests of all crates: the tool knows no other place. Nor does it leave out where that is.
+    cargo cyclonedx --quiet --format json --spec-version 1.5 --target "$target" --manifest-path crates/cli/Cargo.toml --override-filename portcullis-made-of
+    sed "s|file://$PWD/|file:///src/|g" crates/cli/portcullis-made-of.json > "$out/portcullis-$version-$target.cdx.json"
+    find . -path ./target -prune -o -name portcullis-made-of.json -exec rm {} +
 done
-# Written beside the manifest: the tool knows no other place.
-cargo cyclonedx --quiet --format json --spec-version 1.5 --manifest-path crates/cli/Cargo.toml --override-filename release
-mv crates/cli/release.json "$out/portcullis-$version.cdx.json"
 (cd "$out" && sha256sum -- * > SHA256SUMS && cat SHA256SUMS)

@@ -278,6 +278,8 @@ fn a_release_is_built_of_the_version_that_it_has() {
         build.contains("portcullis-$version-$target.tar.gz")
             && install.contains("portcullis-$version-$target.tar.gz")
     );
+    // The files of all targets come into one folder.
+    assert!(build.contains("portcullis-$version-$target.cdx.json") && !build.contains("$version.cdx.json"));
     let workflow = yaml(".github/workflows/release.yml");
     let targets = workflow["jobs"]["files"]["strategy"]["matrix"]["include"].as_array().unwrap();
     for target in targets {
