@@ -17,7 +17,7 @@ use portcullis_sources::{self as read, Choice};
 use serde_json::json;
 
 use crate::commands::asking;
-use crate::commands::mutating::{Admission, expanding, is_admission};
+use crate::commands::mutating::{Admission, expanding, is_admission, left_undone};
 use crate::mutate_args::ExpandArgs;
 
 /// How objects are printed.
@@ -101,7 +101,11 @@ pub fn run(args: &ExpandArgs) -> anyhow::Result<ExitStatus> {
     for object in &objects {
         let (name, known) = namespaces.of_object(object);
         match expansion.expand(object, name, known) {
-            Ok(found) => resultants.extend(found),
+            Ok(found) => {
+                let ignored = found.iter().flat_map(Resultant::ignored);
+                problems.extend(left_undone(object, object.location(), ignored));
+                resultants.extend(found);
+            }
             Err(error) => {
                 let name = object.name();
                 let line = format!("error expanding resources: error expanding resource {name}: {error}");

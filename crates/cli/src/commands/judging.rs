@@ -5,9 +5,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use portcullis::{
-    Answers, ConstraintKey, Decision, Elsewhere, EnforcementAction, EnforcementPoint, Error, ErrorKind,
-    Expansion, ExpansionSet, FieldPath, Fight, Fixes, ImpliedBy, Inventory, Location, Object, Outcome, Place,
-    Places, PolicySet, Position, Precision, Process, Questions, Review, Verdict, Why, World,
+    Answers, ConstraintKey, Decision, Elsewhere, EnforcementAction, EnforcementPoint, Error, Expansion,
+    ExpansionSet, FieldPath, Fight, Fixes, ImpliedBy, Inventory, Location, Object, Outcome, Place, Places,
+    PolicySet, Position, Precision, Process, Questions, Review, Verdict, Why, World,
 };
 use portcullis_report::{
     self as report, Action, Details, Finding, Implied, InText, ObjectName, Reviewed, Subject as Judgeable,
@@ -19,6 +19,7 @@ use crate::commands::excluded;
 use crate::commands::idle::{Idle, sentence};
 use crate::commands::inline::{self, Ignore};
 use crate::commands::input::{Changed, Subject, SubjectKind};
+use crate::commands::mutating::left_undone;
 use crate::commands::second::Opinion;
 use crate::commands::trace::Done;
 use crate::file_args::Exclusion;
@@ -192,12 +193,7 @@ impl Judging<'_> {
             });
             elsewhere.extend(implied.iter().flat_map(|one| elsewhere_of(one, &object)));
             let ignored = implied.iter().filter_map(Review::implied_by).flat_map(ImpliedBy::ignored);
-            elsewhere.extend(ignored.collect::<BTreeSet<_>>().into_iter().map(|what| {
-                let message =
-                    format!("what does not work with what this implies does not count, as `failurePolicy` says: {what}");
-                let warning = Error::warning(ErrorKind::Mutation, message);
-                warning.about(object.to_string()).at(whole(&object).location)
-            }));
+            elsewhere.extend(left_undone(&object, Some(whole(&object).location), ignored));
             let outcome = self.policies.review_with(&review, &implied, &world, point);
             if let Some(second) = &self.second {
                 let place = whole(&object).location;

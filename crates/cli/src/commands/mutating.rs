@@ -1,12 +1,12 @@
 //! Objects as mutators leave them: what `mutate` writes and `test --mutate` judges.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use portcullis::{
-    AdmissionMutators, Answers, Error, ErrorKind, Expansion, Inventory, InventoryStore, Mutable, Mutation,
-    MutationError, MutationLimits, MutatorSet, MutatorStore, Object, Operation, Place, Places, PolicySet,
-    Process, Questions, Resource, Review, Settled, World,
+    AdmissionMutators, Answers, Error, ErrorKind, Expansion, Inventory, InventoryStore, Location, Mutable,
+    Mutation, MutationError, MutationLimits, MutatorSet, MutatorStore, Object, Operation, Place, Places,
+    PolicySet, Process, Questions, Resource, Review, Settled, World,
 };
 use portcullis_providers::Answering;
 use portcullis_report::mutate::Mutated;
@@ -301,6 +301,23 @@ pub fn ignored(mutation: &Mutation) -> impl Iterator<Item = Error> {
             None => warning,
         }
     })
+}
+
+/// A warning for each thing that did not work with what an object implies, and does not count: each once, however much
+/// is implied.
+pub fn left_undone<'a>(
+    object: &Object,
+    location: Option<Location>,
+    ignored: impl Iterator<Item = &'a str>,
+) -> Vec<Error> {
+    let told = ignored.collect::<BTreeSet<_>>().into_iter().map(|what| {
+        let message = format!(
+            "what does not work with what this implies does not count, as `failurePolicy` says: {what}"
+        );
+        let warning = Error::warning(ErrorKind::Mutation, message).about(object.to_string());
+        warning.at(location.clone())
+    });
+    told.collect()
 }
 
 /// What came of an object, with the namespace that its own text names.

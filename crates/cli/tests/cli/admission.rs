@@ -264,6 +264,8 @@ fn what_objects_imply_is_changed_by_policies() {
     let run = run_in(directory.path(), &[&["test", "-f", "no-host.yaml"][..], &files].concat()).exits_with(0);
     let says = "does not count, as `failurePolicy` says: MutatingAdmissionPolicy/host/host: ";
     assert_eq!(run.stderr.matches(says).count(), 1, "{}", run.stderr);
+    let run = run_in(directory.path(), &["expand", "-n", "pods.yaml", "-n", "workload.yaml"]).exits_with(0);
+    assert_eq!(run.stderr.matches(says).count(), 1, "{}", run.stderr);
     // A denied Pod is one that nobody knows.
     let without = OF_PODS.replace("{name: host, namespace: default}\ndata", "{name: other}\ndata");
     write(directory.path(), "pods.yaml", &without);
