@@ -34,8 +34,8 @@ mkdir -p "$out"
 for target in $targets; do
     cargo build --release --locked --target "$target" -p portcullis-cli -p portcullis-webhook -p portcullis-audit
     built=${CARGO_TARGET_DIR:-target}/$target/release
-    tar --sort=name --mtime="@$SOURCE_DATE_EPOCH" --owner=0 --group=0 --numeric-owner --mode=0755 \
-        -C "$built" -cf - portcullis portcullis-audit portcullis-webhook \
+    tar --sort=name --mtime="@$SOURCE_DATE_EPOCH" --owner=0 --group=0 --numeric-owner --mode=u=rwX,go=rX \
+        -cf - LICENSE -C "$built" portcullis portcullis-audit portcullis-webhook \
         | gzip -n9 > "$out/portcullis-$version-$target.tar.gz"
     # Written beside the manifests of all crates: the tool knows no other place. Nor does it leave out where that is.
     cargo cyclonedx --quiet --format json --spec-version 1.5 --target "$target" --manifest-path crates/cli/Cargo.toml --override-filename portcullis-made-of

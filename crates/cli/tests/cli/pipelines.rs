@@ -288,10 +288,55 @@ fn a_release_is_built_of_the_version_that_it_has() {
 }
 
 #[test]
-fn scripts_are_right_as_far_as_bash_can_tell() {
-    for file in
-        ["deploy/ci/install.sh", "deploy/ci/github.sh", "deploy/ci/pre-commit.sh", "deploy/release/build.sh"]
+fn package_managers_are_told_what_a_release_has() {
+    let release = tempfile::tempdir().unwrap();
+    let at = release.path().to_str().unwrap();
+    let script = format!("deploy/release/manifests.sh v0.1.0 '{at}'");
+    let variables = [("PORTCULLIS_REPOSITORY", "your/portcullis")];
+    let (intel, arm) = ("a1".repeat(32), "b2".repeat(32));
+    let line = |sum: &str, arch: &str, end: &str| {
+        format!("{sum}  portcullis-v0.1.0-{arch}-unknown-linux-musl.{end}\n")
+    };
+    // What is in no list is not offered, and lists of others are none.
+    fs::write(release.path().join("SHA256SUMS"), line(&arm, "x86_64", "cdx.json")).unwrap();
+    let run = bash(&root(), &script, &variables);
+    assert!(run.code == Some(2) && run.stderr.contains("names no archive of v0.1.0"), "{}", run.shown());
+
+    let sums = line(&intel, "x86_64", "tar.gz") + &line(&arm, "aarch64", "tar.gz");
+    for (sums, arches) in
+        [(line(&intel, "x86_64", "tar.gz"), &["amd64"][..]), (sums, &["amd64", "arm64"][..])]
     {
+        fs::write(release.path().join("SHA256SUMS"), sums).unwrap();
+        let run = bash(&root(), &script, &variables);
+        assert_eq!(run.code, Some(0), "{}", run.shown());
+        let plugin = fs::read_to_string(release.path().join("portcullis.krew.yaml")).unwrap();
+        let plugin: Value = serde_yaml::from_str(&plugin).unwrap();
+        assert_eq!(plugin["spec"]["version"], "v0.1.0");
+        assert!(plugin["spec"]["shortDescription"].as_str().unwrap().len() <= 50);
+        let platforms = plugin["spec"]["platforms"].as_array().unwrap();
+        let found: Vec<_> =
+            platforms.iter().map(|one| one["selector"]["matchLabels"]["arch"].as_str().unwrap()).collect();
+        assert_eq!(found, arches);
+        assert_eq!(platforms[0]["sha256"], *intel);
+        let from = "https://github.com/your/portcullis/releases/download/v0.1.0/portcullis-v0.1.0-x86_64-unknown-linux-musl.tar.gz";
+        assert_eq!(platforms[0]["uri"], from);
+        let formula = fs::read_to_string(release.path().join("portcullis.rb")).unwrap();
+        assert!(formula.contains(from) && formula.contains("version \"0.1.0\""), "{formula}");
+        assert_eq!(formula.contains(&arm), arches.len() == 2, "{formula}");
+        let count = |word: &str| formula.split_whitespace().filter(|found| *found == word).count();
+        assert_eq!(count("do") + count("def") + count("class"), count("end"), "{formula}");
+    }
+}
+
+#[test]
+fn scripts_are_right_as_far_as_bash_can_tell() {
+    for file in [
+        "deploy/ci/install.sh",
+        "deploy/ci/github.sh",
+        "deploy/ci/pre-commit.sh",
+        "deploy/release/build.sh",
+        "deploy/release/manifests.sh",
+    ] {
         let run = bash(&root(), &format!("bash -n {file} && test -x {file}"), &[]);
         assert_eq!(run.code, Some(0), "{file}: {}", run.shown());
     }
