@@ -12,8 +12,13 @@ version=${1:?the version, such as v0.1.0}
 folder=${2:?the folder of the release}
 repository=${PORTCULLIS_REPOSITORY:?owner/name of the repository}
 home=${GITHUB_SERVER_URL:-https://github.com}/$repository
+# Both are written into a program in Ruby, and the version into a pattern.
+if ! [[ $version =~ ^v[0-9]+(\.[0-9]+)*(-[0-9A-Za-z.-]+)?$ && $home =~ ^[a-z]+://[A-Za-z0-9./:_-]+$ ]]; then
+    echo "no version such as v0.1.0, or no repository such as owner/name: $version, $home" >&2
+    exit 2
+fi
 
-sum_of() { sed -n "s/^\([0-9a-f]\{64\}\)  portcullis-$version-$1-unknown-linux-musl\.tar\.gz\$/\1/p" "$folder/SHA256SUMS"; }
+sum_of() { sed -n "s/^\([0-9a-f]\{64\}\)  portcullis-${version//./\\.}-$1-unknown-linux-musl\.tar\.gz\$/\1/p" "$folder/SHA256SUMS"; }
 url_of() { echo "$home/releases/download/$version/portcullis-$version-$1-unknown-linux-musl.tar.gz"; }
 
 brew='' krew=''

@@ -302,6 +302,14 @@ fn package_managers_are_told_what_a_release_has() {
     let run = bash(&root(), &script, &variables);
     assert!(run.code == Some(2) && run.stderr.contains("names no archive of v0.1.0"), "{}", run.shown());
 
+    for (version, repository) in
+        [("v0.1.0\";`id`", "your/portcullis"), ("v0.1.0", "your/#{`id`}"), ("0.1.0", "your/portcullis")]
+    {
+        let variables = [("PORTCULLIS_REPOSITORY", repository), ("VERSION", version), ("AT", at)];
+        let run = bash(&root(), "deploy/release/manifests.sh \"$VERSION\" \"$AT\"", &variables);
+        assert!(run.code == Some(2) && run.stderr.contains("no version such as"), "{}", run.shown());
+    }
+
     let sums = line(&intel, "x86_64", "tar.gz") + &line(&arm, "aarch64", "tar.gz");
     for (sums, arches) in
         [(line(&intel, "x86_64", "tar.gz"), &["amd64"][..]), (sums, &["amd64", "arm64"][..])]
