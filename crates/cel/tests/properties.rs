@@ -14,10 +14,8 @@ use proptest::prelude::*;
 
 /// What the API server's library ends with a defect of its own, as recorded of it: functions that count the elements of
 /// what is no list, and `distinct` of what cannot be hashed.
-const DEFECTS: [&str; 2] = [
-    "internal error: interface conversion: ",
-    "internal error: runtime error: hash of unhashable type ",
-];
+const DEFECTS: [&str; 2] =
+    ["internal error: interface conversion: ", "internal error: runtime error: hash of unhashable type "];
 
 fn environment() -> Environment {
     Environment::default()
@@ -323,6 +321,10 @@ fn a_fold_that_fails_where_a_list_is_wanted_ends_as_in_the_api_server() {
     for text in lists {
         let Evaluation { result, cost } = evaluate(text, 10_000).unwrap();
         let error = result.unwrap_err();
-        assert_eq!((error.kind, error.message.as_str(), cost), (EvalErrorKind::Internal, message, 5), "{text}");
+        assert_eq!(
+            (error.kind, error.message.as_str(), cost),
+            (EvalErrorKind::Internal, message, 5),
+            "{text}"
+        );
     }
 }

@@ -114,3 +114,14 @@ fn what_is_worked_out_ahead_has_a_bound() {
     let environment = Environment { input: Input::Value(Value::object(entries)), ..Environment::default() };
     specialised::evaluate(&program, &environment).unwrap();
 }
+
+#[test]
+fn a_value_that_is_made_once_is_compared_for_as_many_steps_as_one_that_is_made_twice() {
+    let text =
+        "package p\nviolation contains r if r\nr := [input.parameters] if some x in input.review.containers";
+    let input = Input::Value(Value::object(input(r#"["a", ["b"]]"#)));
+    specialised::evaluate(&program(text), &Environment { input, ..Environment::default() }).unwrap();
+    let again = "package p\nviolation contains 1 if f(input.review.containers[_]) == f(1)\nf(_) := [input.parameters]";
+    let input = Input::Value(Value::object(self::input(r#"["a", ["b"]]"#)));
+    specialised::evaluate(&program(again), &Environment { input, ..Environment::default() }).unwrap();
+}
