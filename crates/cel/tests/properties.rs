@@ -220,6 +220,39 @@ fn the_authorizer_needs_a_cluster() {
     assert_eq!(error.kind, EvalErrorKind::NeedsCluster, "{error}");
 }
 
+/// An error that is known is not the end of it, where what a cluster says would decide.
+#[test]
+fn what_a_cluster_could_decide_is_missing_whatever_else_has_no_value() {
+    let environment =
+        environment().with_variable("authorizer", Type::object("kubernetes.authorization.Authorizer"));
+    let alice = Arc::new(AccessUser { name: "alice".into(), ..AccessUser::default() });
+    let variables = variables().with("authorizer", CelValue::Rights(Arc::new(Rights::Authorizer(alice))));
+    let unknown = "authorizer.path('/').check('get').allowed()";
+    for (text, kind) in [
+        ("object.z || X", EvalErrorKind::NeedsCluster),
+        ("X || object.z", EvalErrorKind::NeedsCluster),
+        ("object.z && X", EvalErrorKind::NeedsCluster),
+        ("1 / (i - 7) == 1 || (object.z && X) || object.y", EvalErrorKind::NeedsCluster),
+        ("[1, 2].exists(x, x == 1 ? object.z : X)", EvalErrorKind::NeedsCluster),
+        ("[1, 2].all(x, x == 1 ? X : object.z)", EvalErrorKind::NeedsCluster),
+        ("[1, 2].exists_one(x, x == 1 ? object.z : X)", EvalErrorKind::NeedsCluster),
+        ("(object.z || X) ? true : object.y", EvalErrorKind::NeedsCluster),
+        // The first error is what comes of these, whatever the other is worth.
+        ("object.z == X", EvalErrorKind::Evaluation),
+        ("[object.z, dyn(X)] == []", EvalErrorKind::Evaluation),
+        ("object.z ? X : X", EvalErrorKind::Evaluation),
+    ] {
+        let text = text.replace('X', unknown);
+        let program = Program::compile(&text, &environment).unwrap();
+        let error =
+            program.evaluate(&variables, &mut Budget::new(Limits::default(), None)).result.unwrap_err();
+        assert_eq!(error.kind, kind, "{text}: {error}");
+    }
+    let decided = Program::compile(&format!("object.z || {unknown} || true"), &environment).unwrap();
+    let evaluation = decided.evaluate(&variables, &mut Budget::new(Limits::default(), None));
+    assert_eq!(evaluation.result.unwrap().as_bool(), Some(true));
+}
+
 #[test]
 fn a_watch_ends_an_evaluation() {
     struct Over;
@@ -326,5 +359,22 @@ fn a_fold_that_fails_where_a_list_is_wanted_ends_as_in_the_api_server() {
             (EvalErrorKind::Internal, message, 5),
             "{text}"
         );
+    }
+}
+
+#[test]
+fn what_cannot_be_selected_by_is_named_as_the_api_server_finds_it() {
+    for (text, given) in [
+        ("object[object.a] == 1", "map[string]interface {}"),
+        ("object[object.a.b] == 1", "[]interface {}"),
+        ("object[object.a.b[3]] == 1", "<nil>"),
+        ("[object.a].exists(x, object[x] == 1)", "*types.baseMap"),
+        ("[object.a].exists(x, object[x.b] == 1)", "*types.baseList"),
+        ("object.a.exists(k, v, object[v] == 1)", "*types.baseList"),
+        ("object.a.b.exists(x, x == null && object[x] == 1)", "types.Null"),
+        ("object[b ? object.a : object.a.b] == 1", "map[string]interface {}"),
+    ] {
+        let error = evaluate(text, 10_000).unwrap().result.unwrap_err();
+        assert_eq!(error.message, format!("invalid qualifier type: {given}"), "{text}");
     }
 }

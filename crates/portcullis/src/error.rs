@@ -96,7 +96,7 @@ error_kinds! {
     TypeError = "type-error";
     /// Rego that compiles but breaks a rule for templates.
     TemplateRule = "template-rule";
-    /// Rego that reads a part of `input` that policies are not given.
+    /// A policy that reads what it is not given: Rego a part of `input`, an audit annotation `authorizer`.
     UnknownInput = "unknown-input";
     /// Rego that reads a parameter that the template's schema does not have.
     UnknownParameter = "unknown-parameter";

@@ -128,6 +128,26 @@ fn a_decision_is_looked_into() {
     }
 }
 
+/// An error beside it is none as long as the answer may decide: it is asked, and is not passed over by `failurePolicy: Ignore`.
+#[test]
+fn an_error_beside_a_question_does_not_hide_it() {
+    for text in [
+        "object.data.z == 'a' || X",
+        "!(object.data.z == 'a' || !X)",
+        "[0, 1].exists(i, i == 0 ? object.z : X)",
+    ] {
+        let text = text.replace('X', "authorizer.group('').resource('pods').check('get').allowed()");
+        let set = of_expressions(&[&text]);
+        let (verdicts, asked) = judged(&set, &|_| decided(true, "", ""));
+        assert_eq!((&*verdicts, asked.len()), (&[Verdict::Pass][..], 1), "{text}");
+        let outcome = set.review(&review(), &World::default(), POINT);
+        assert!(matches!(outcome.results[0].verdict, Verdict::Error(_)), "{text}");
+    }
+    // Two errors are an error of the policy's, which may be passed over.
+    let set = of_expressions(&["object.data.z == 'a' || object.z"]);
+    assert_eq!(judged(&set, &|_| decided(true, "", "")), (vec![Verdict::Pass], Vec::new()));
+}
+
 /// Whatever failurePolicy says: what nobody answered, and what could not be asked, denies.
 #[test]
 fn what_is_not_known_is_never_a_pass() {

@@ -252,9 +252,9 @@ impl<'e> Machine<'e, '_> {
             By::Step(step) => self.eval(*step)?,
         };
         if !key.is_key() {
-            let is_read = matches!(qualifier.by, By::Attribute(_));
+            let is_native = matches!(&qualifier.by, By::Attribute(attribute) if attribute.is_native());
             let key = key.to_value();
-            let given = if is_read { key.native_type() } else { key.go_type() };
+            let given = if is_native { key.native_type() } else { key.go_type() };
             return Err(Fault::error(format!("invalid qualifier type: {given}")));
         }
         let may_miss = is_optional || qualifier.test_only;

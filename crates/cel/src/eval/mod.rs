@@ -285,6 +285,10 @@ impl<'e, 'w> Machine<'e, 'w> {
                 }
                 Ok(Held::Bool(_)) => {}
                 Err(fault) if !fault.is_absorbable() => return Err(fault),
+                // What a cluster could answer may decide where an error does not: it is what is missing.
+                Err(fault) if fault.kind == EvalErrorKind::NeedsCluster => {
+                    wrong = wrong.filter(|wrong: &Fault| wrong.kind == fault.kind).or(Some(fault));
+                }
                 Err(fault) => wrong = wrong.or(Some(fault)),
                 Ok(_) => wrong = wrong.or_else(|| Some(Fault::no_overload())),
             }

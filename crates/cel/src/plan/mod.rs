@@ -165,6 +165,18 @@ impl Attribute {
         self.qualifiers.last().map_or(self.part, |last| last.part)
     }
 
+    /// Whether the API server finds its value as Go has it, and not as one of CEL's: of variables, but for those that are
+    /// expressions, and not of what folds go over. Of a choice, as one of its parts does.
+    pub(crate) fn is_native(&self) -> bool {
+        match &self.root {
+            Root::Conditional(parts) => parts.1.is_native() || parts.2.is_native(),
+            Root::Variable(..) => self.qualifiers.first().is_none_or(|first| first.place.is_none()),
+            Root::Accumulator(_) | Root::Passed(_) | Root::First(_) | Root::Second(_) | Root::Step(_) => {
+                false
+            }
+        }
+    }
+
     /// Shows its qualifiers, but for those of what is selected by.
     fn each_qualifier(&mut self, show: &mut dyn FnMut(&mut Qualifier)) {
         if let Root::Conditional(parts) = &mut self.root {

@@ -398,9 +398,9 @@ impl AdmissionAnswer {
     }
 }
 
-/// A failure, as it is written into the audit log.
+/// A failure, as it is written into the audit log: by Go, which escapes `<`, `>` and `&`.
 fn failure(bound: &BoundPolicy, number: usize, message: &str) -> String {
-    let text = |text: &str| serde_json::Value::from(text).to_string();
+    let text = |text: &str| value::Value::from(text).to_json();
     let actions: Vec<String> = bound.binding.actions.iter().map(|action| text(action.as_str())).collect();
     // In the order in which the API server writes it.
     format!(

@@ -158,7 +158,7 @@ impl CelProgram {
             }
         }
         let left = phase.left;
-        let mut phase = Phase::new(self, seen, tank, left);
+        let mut phase = Phase::of_texts(self, seen, tank, left);
         let mut messages = Vec::with_capacity(self.validations.len());
         let mut has_messages = true;
         for validation in &self.validations {
@@ -347,8 +347,10 @@ pub(super) struct Phase<'a> {
 enum Which {
     /// Match conditions, which see no Namespace.
     Conditions,
-    /// All others.
+    /// Validations and mutations.
     Validations,
+    /// Messages and audit annotations, to which an API server gives no `authorizer`, though it compiles annotations as if it did.
+    Texts,
 }
 
 impl<'a> Phase<'a> {
@@ -357,9 +359,14 @@ impl<'a> Phase<'a> {
         Self::of(program, seen, tank, Which::Conditions, MATCH_BUDGET)
     }
 
-    /// One of those that follow it.
+    /// That of the validations, or of the mutations.
     pub(super) fn new(program: &'a CelProgram, seen: &'a Seen, tank: &'a Tank<'a>, left: u64) -> Self {
         Self::of(program, seen, tank, Which::Validations, left)
+    }
+
+    /// That of what is told of them: messages, or audit annotations.
+    pub(super) fn of_texts(program: &'a CelProgram, seen: &'a Seen, tank: &'a Tank<'a>, left: u64) -> Self {
+        Self::of(program, seen, tank, Which::Texts, left)
     }
 
     fn of(program: &'a CelProgram, seen: &'a Seen, tank: &'a Tank<'a>, which: Which, left: u64) -> Self {
@@ -591,6 +598,7 @@ impl Activation for Scope<'_> {
             "variables" => &self.program.variables_object,
             // In templates, only variables were compiled with this name.
             PARAMS => &self.seen.constraint,
+            AUTHORIZER | REQUEST_RESOURCE if self.which == Which::Texts => return None,
             AUTHORIZER => self.authorizer.get_or_init(|| CelValue::Rights(Arc::new(self.seen.authorizer()))),
             REQUEST_RESOURCE => {
                 let rights = || CelValue::Rights(Arc::new(self.seen.request_resource()));

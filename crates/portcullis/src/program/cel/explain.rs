@@ -125,7 +125,7 @@ impl CelProgram {
         for validation in &self.validations {
             answers.push(phase.evaluate(&validation.expression, cost));
         }
-        let mut messages = Phase::new(self, seen, tank, phase.left);
+        let mut messages = Phase::of_texts(self, seen, tank, phase.left);
         for (number, (validation, answer)) in self.validations.iter().zip(answers).enumerate() {
             let rule = |holds: bool| {
                 let explainer = explainer(seen, Phase::new(self, seen, tank, budget));

@@ -9,6 +9,7 @@ use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
 use portcullis_cel::{CelValue, Environment, Type, escaped};
+use portcullis_rego_syntax::Span;
 
 use super::super::admission::{
     AnnotationAnswer, FieldType, KindType, MutationForm, Naming, ObjectType, PolicyAnswer, PolicyDecision,
@@ -26,10 +27,10 @@ use super::names::{
 use super::patch::Patch;
 use super::reads::{bounded, object_reads, read_variables, reads_of};
 use super::{CelProgram, EvaluationError, Expression, Validation};
-use crate::analysis::{InventoryRead, ObjectRead, Told};
+use crate::analysis::{self, InventoryRead, ObjectRead, Told};
 use crate::api::admission_policy::{AdmissionPolicy, DenialReason, Effect, Mutation};
 use crate::api::cel::{FailurePolicy, PARAMS};
-use crate::error::{Error, Severity};
+use crate::error::{Error, ErrorKind, Severity};
 use crate::names::Gvk;
 use crate::value::Value;
 
@@ -112,6 +113,17 @@ impl PolicyProgram {
             for annotation in audit_annotations {
                 let types = [Type::String, Type::Null];
                 let expression = compiler.compile_to(&annotation.value, &all, &types);
+                if let Some(expression) = &expression
+                    && asks_for_rights(&compiler.reads_of(&expression.program))
+                {
+                    let at = analysis::locate(document, &annotation.value, Span::default());
+                    let message =
+                        "an API server gives audit annotations no `authorizer`: what reads it has no value";
+                    let hint =
+                        "let a validation ask, and tell of it with a binding that has the action `Audit`";
+                    let warning = Error::warning(ErrorKind::UnknownInput, message).at(at).hint(hint);
+                    compiler.errors.push(warning);
+                }
                 let key = annotation.key.clone();
                 annotations.extend(expression.map(|expression| Annotation { key, expression }));
             }
@@ -265,7 +277,7 @@ impl PolicyProgram {
 
     /// Whether it may ask about rights.
     pub(crate) fn may_ask(&self) -> bool {
-        self.common.reads.iter().any(|(variable, _)| [AUTHORIZER, REQUEST_RESOURCE].contains(&&**variable))
+        asks_for_rights(&self.common.reads)
     }
 
     pub(crate) fn common(&self) -> &CelProgram {
@@ -336,17 +348,10 @@ impl PolicyProgram {
                 answer => answers.push(answer),
             }
         }
-        if unknown.is_some() {
-            // What annotations ask is asked at once.
-            let mut phase = Phase::new(&self.common, seen, tank, BUDGET);
-            for annotation in &self.annotations {
-                let _ = phase.evaluate(&annotation.expression, cost)?;
-            }
-        }
         if let Some(error) = unknown {
             return Err(error);
         }
-        let mut phase = Phase::new(&self.common, seen, tank, phase.left);
+        let mut phase = Phase::of_texts(&self.common, seen, tank, phase.left);
         let messages = self.messages(&mut phase, cost);
         let mut decisions = Vec::new();
         let rows = self.common.validations.iter().zip(&self.reasons).zip(answers).enumerate();
@@ -365,15 +370,12 @@ impl PolicyProgram {
                 },
             });
         }
-        let mut phase = Phase::new(&self.common, seen, tank, BUDGET);
+        let mut phase = Phase::of_texts(&self.common, seen, tank, BUDGET);
         let mut annotations = Vec::new();
         for annotation in &self.annotations {
             let answer = match phase.evaluate(&annotation.expression, cost)? {
                 Answer::OutOfBudget => return Ok(out_of_budget()),
-                Answer::Unknown(error) => {
-                    unknown = unknown.or(Some(error));
-                    continue;
-                }
+                Answer::Unknown(error) => return Err(error),
                 Answer::Error(error) => AnnotationAnswer::Error(error),
                 Answer::Value(CelValue::String(text)) if !text.as_str().trim().is_empty() => {
                     AnnotationAnswer::Value(text.as_str().trim().to_owned())
@@ -382,14 +384,10 @@ impl PolicyProgram {
             };
             annotations.push((annotation.key.clone(), answer));
         }
-        if let Some(error) = unknown {
-            return Err(error);
-        }
         Ok(PolicyAnswer { decisions, annotations })
     }
 
-    /// What the messageExpressions say; none of all, if they cost too much together. One that fails says nothing,
-    /// also where it asks for rights, which messages may not.
+    /// What the messageExpressions say; none of all, if they cost too much together. One that fails says nothing.
     fn messages(&self, phase: &mut Phase<'_>, cost: &Cell<u64>) -> Option<Vec<Option<String>>> {
         let mut messages = Vec::new();
         for validation in &self.common.validations {
@@ -406,6 +404,11 @@ impl PolicyProgram {
     pub(crate) fn failure_policy(&self) -> FailurePolicy {
         self.common.failure_policy
     }
+}
+
+/// Whether what is read has to do with rights.
+fn asks_for_rights<'r>(reads: impl IntoIterator<Item = &'r (String, ObjectRead)>) -> bool {
+    reads.into_iter().any(|(variable, _)| [AUTHORIZER, REQUEST_RESOURCE].contains(&&**variable))
 }
 
 /// Compiles the variables, each with those before it. Of those with the same name the last one counts, as in an
