@@ -148,6 +148,25 @@ fn an_error_beside_a_question_does_not_hide_it() {
     assert_eq!(judged(&set, &|_| decided(true, "", "")), (vec![Verdict::Pass], Vec::new()));
 }
 
+/// A check costs 350,000 units: as long as none is answered all three are made, which is more than an expression may cost.
+#[test]
+fn what_an_expression_costs_is_known_when_what_it_asks_is_known() {
+    let check = |verb: &str| format!("authorizer.group('').resource('pods').check('{verb}').allowed()");
+    let text = ["get", "list", "watch"].map(check).join(" || ");
+    let set = of_expressions(&[&text]);
+    let (verdicts, asked) = judged(&set, &|_| decided(true, "", ""));
+    assert_eq!((&*verdicts, asked.len()), (&[Verdict::Pass][..], 1));
+    let set = of_expressions(&[&check("get"), &check("list"), &format!("true || {}", check("watch"))]);
+    assert_eq!(judged(&set, &|_| decided(true, "", "")).0, [Verdict::Pass]);
+    // If all three are made it does cost too much, which this policy passes over.
+    let set = policy(&json!({"validations": [{"expression": text}]}));
+    let (verdicts, _) = judged(&set, &|_| decided(false, "", ""));
+    assert!(
+        matches!(&verdicts[..], [Verdict::Error(error)] if error.message.contains("cost limit")),
+        "{verdicts:?}"
+    );
+}
+
 /// Whatever failurePolicy says: what nobody answered, and what could not be asked, denies.
 #[test]
 fn what_is_not_known_is_never_a_pass() {

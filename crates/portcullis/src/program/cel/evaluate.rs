@@ -424,7 +424,21 @@ impl<'a> Phase<'a> {
             let (message, location) = (error.message.clone(), location(error.at));
             return Ok(Answer::Unknown(EvaluationError { message, location, limit: None }));
         }
-        let Some(left) = self.left.checked_sub(cost) else { return Ok(Answer::OutOfBudget) };
+        // Where an answer is missing, more is evaluated than with it: what that costs is not what it will have cost.
+        let costs_too_much =
+            |message: &str| format!("what `authorizer` asks is not known, and without it: {message}");
+        let is_open = tank.asking.is_open();
+        if let Err(error) = &evaluation.result
+            && error.kind == EvalErrorKind::Cost
+            && is_open
+        {
+            let (message, location) = (costs_too_much(&error.message), location(error.at));
+            return Ok(Answer::Unknown(EvaluationError { message, location, limit: None }));
+        }
+        let Some(left) = self.left.checked_sub(cost) else {
+            let unknown = || Answer::Unknown(EvaluationError::new(costs_too_much(OUT_OF_BUDGET)));
+            return Ok(if is_open { unknown() } else { Answer::OutOfBudget });
+        };
         self.left = left;
         Ok(match evaluation.result {
             Ok(value) => Answer::Value(value),
