@@ -129,25 +129,64 @@ fn pattern(text: u64, length: u64) -> u64 {
     ((1.0 + text as f64) * 0.1).ceil() as u64 * (length as f64 * 0.25).ceil() as u64
 }
 
-/// The size of an argument; an error counts as one.
-fn size(args: &[Option<Held<'_>>], place: usize) -> u64 {
-    args.get(place).copied().flatten().map_or(1, Held::cost_size)
+/// Which arguments of a call are errors, by their places. A function has few.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Missing(u32);
+
+impl Missing {
+    pub(crate) fn of(missing: impl Iterator<Item = bool>) -> Self {
+        let mut all = Self::default();
+        missing.enumerate().filter(|(_, is_missing)| *is_missing).for_each(|(place, _)| all.add(place));
+        all
+    }
+
+    pub(crate) fn add(&mut self, place: usize) {
+        self.0 |= 1 << place.min(31);
+    }
+
+    const fn has(self, place: usize) -> bool {
+        self.0 != 0 && place < 32 && self.0 & (1 << place) != 0
+    }
+}
+
+/// What a call is given.
+#[derive(Clone, Copy)]
+struct Given<'a, 'h> {
+    args: &'a [Held<'h>],
+    missing: Missing,
+}
+
+impl<'h> Given<'_, 'h> {
+    fn get(self, place: usize) -> Option<Held<'h>> {
+        self.args.get(place).copied().filter(|_| !self.missing.has(place))
+    }
+
+    /// The size of an argument; an error counts as one.
+    fn size(self, place: usize) -> u64 {
+        self.get(place).map_or(1, Held::cost_size)
+    }
 }
 
 /// The cost of a call, of which each argument is a value or an error.
 pub(crate) fn of(
     budget: &mut Budget<'_>,
     rule: Rule,
-    args: &[Option<Held<'_>>],
+    args: &[Held<'_>],
+    missing: Missing,
     result: Option<Held<'_>>,
 ) -> Result<u64, Fault> {
-    for text in args.iter().copied().flatten().chain(result).filter_map(Held::as_str) {
+    if rule == Rule::One {
+        return Ok(1);
+    }
+    let given = Given { args, missing };
+    for text in (0..args.len()).filter_map(|place| given.get(place)).chain(result).filter_map(Held::as_str) {
         // Its characters are counted.
         budget.step(text.len() as u64 / 4096)?;
     }
-    let plain = |place: usize| args.get(place).copied().flatten().map_or(1, Held::plain_size);
+    let size = |place: usize| given.size(place);
+    let plain = |place: usize| given.get(place).map_or(1, Held::plain_size);
     let made = result.map_or(1, Held::plain_size);
-    let list = |place: usize| match args.get(place).copied().flatten().map(Held::to_value) {
+    let list = |place: usize| match given.get(place).map(Held::to_value) {
         Some(CelValue::List(list)) => Ok(list),
         other => {
             let given = other.as_ref().map_or("*types.Err", CelValue::go_type);
@@ -170,15 +209,15 @@ pub(crate) fn of(
     };
     Ok(match rule {
         Rule::One => 1,
-        Rule::Elements => size(args, 1),
+        Rule::Elements => size(1),
         Rule::Text(times) => tenths(plain(0), times),
         Rule::Result => tenths(made, 2),
-        Rule::Both => tenths(size(args, 0) + size(args, 1), 1),
-        Rule::Equality if is_kubernetes(args) => 1,
-        Rule::Least | Rule::Equality => tenths(size(args, 0).min(size(args, 1)), 1),
-        Rule::Pattern => pattern(size(args, 0), size(args, 1)),
-        Rule::Part => tenths(size(args, 0), 1).saturating_mul(tenths(size(args, 1), 1)),
-        Rule::Traversal => match args.first().copied().flatten() {
+        Rule::Both => tenths(size(0) + size(1), 1),
+        Rule::Equality if is_kubernetes(given) => 1,
+        Rule::Least | Rule::Equality => tenths(size(0).min(size(1)), 1),
+        Rule::Pattern => pattern(size(0), size(1)),
+        Rule::Part => tenths(size(0), 1).saturating_mul(tenths(size(1), 1)),
+        Rule::Traversal => match given.get(0) {
             Some(value) => traversal(budget, &value.to_value())?,
             None => 1,
         },
@@ -193,7 +232,7 @@ pub(crate) fn of(
             }
             cost
         }
-        Rule::Validate => match args.first().copied().flatten() {
+        Rule::Validate => match given.get(0) {
             Some(Held::Made(CelValue::Format(format))) => pattern(plain(1), format.pattern_size()),
             _ => 1,
         },
@@ -201,7 +240,7 @@ pub(crate) fn of(
         Rule::Flatten => {
             let depth = match args.get(1).copied() {
                 None => 1,
-                Some(Some(Held::Int(depth))) => depth,
+                Some(Held::Int(depth)) => depth,
                 Some(_) => {
                     let message = "interface conversion: ref.Val is *types.Err, not types.Int";
                     return Err(Fault::internal(message));
@@ -233,8 +272,8 @@ fn each_other(list: &List) -> u64 {
     ((size.saturating_mul(size)) as f64 * factor) as u64 + 1 + MAKE_LIST
 }
 
-fn is_kubernetes(args: &[Option<Held<'_>>]) -> bool {
-    let Some(Some(Held::Made(first))) = args.first() else { return false };
+fn is_kubernetes(given: Given<'_, '_>) -> bool {
+    let Some(Held::Made(first)) = given.get(0) else { return false };
     matches!(
         first,
         CelValue::Quantity(_)

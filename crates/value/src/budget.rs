@@ -111,6 +111,13 @@ impl<'w> Budget<'w> {
         if self.steps > self.next_look { self.look() } else { Ok(()) }
     }
 
+    /// Whether so many steps are fewer than are left until a limit or a watch is looked at: then they may be taken at once.
+    #[inline]
+    #[must_use]
+    pub const fn is_room_for(&self, count: u64) -> bool {
+        self.steps.saturating_add(count) <= self.next_look
+    }
+
     #[cold]
     fn look(&mut self) -> Result<(), Exceeded> {
         if self.steps > self.limits.steps {

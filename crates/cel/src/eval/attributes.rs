@@ -3,43 +3,12 @@
 use std::sync::Arc;
 
 use portcullis_value::Value;
-use smallvec::SmallVec;
 
-use super::{Accumulator, Held, MOST_KEPT, Machine, Outcome};
+use super::{Accumulator, Held, Machine, Outcome};
 use crate::cost::SELECT;
 use crate::error::Fault;
 use crate::plan::{Attribute, By, Qualifier, Root, Step};
 use crate::value::{CelValue, List, Map};
-
-/// Fields of a value of which the activation knows them.
-#[derive(Default)]
-pub(super) struct Fields<'e> {
-    of: Option<&'e Arc<str>>,
-    known: SmallVec<[Option<Held<'e>>; 16]>,
-}
-
-impl<'e> Fields<'e> {
-    fn get(&self, of: &'e Arc<str>, place: usize) -> Option<Held<'e>> {
-        if self.of.is_some_and(|known| Arc::ptr_eq(known, of)) {
-            self.known.get(place).copied().flatten()
-        } else {
-            None
-        }
-    }
-
-    /// Remembers a field. One of another value is read anew each time.
-    fn note(&mut self, of: &'e Arc<str>, place: usize, value: Held<'e>) {
-        if !Arc::ptr_eq(self.of.get_or_insert(of), of) {
-            return;
-        }
-        if self.known.len() <= place && place < MOST_KEPT {
-            self.known.resize(place + 1, None);
-        }
-        if let Some(known) = self.known.get_mut(place) {
-            *known = Some(value);
-        }
-    }
-}
 
 impl<'e> Machine<'e, '_> {
     #[inline(never)]
@@ -194,27 +163,42 @@ impl<'e> Machine<'e, '_> {
     fn descend(
         &mut self,
         input: &'e Value,
-        mut qualifiers: &'e [Qualifier],
+        qualifiers: &'e [Qualifier],
     ) -> Result<(Held<'e>, &'e [Qualifier]), Fault> {
         let mut found = input;
-        while let Some((first, rest)) = qualifiers.split_first()
-            && let By::Key(CelValue::String(key)) = &first.by
-            && !first.optional
-            && let Some(object) = found.as_object()
-        {
+        let mut count = 0;
+        let mut tested = None;
+        for qualifier in qualifiers {
+            let By::Key(CelValue::String(key)) = &qualifier.by else { break };
+            let Some(object) = found.as_object().filter(|_| !qualifier.optional) else { break };
             let below = object.get_str(key.as_str());
-            if first.test_only {
-                self.budget.step(1)?;
-                self.charge(SELECT, first.part).map_err(|fault| fault.at(first.at))?;
-                return Ok((Held::Bool(below.is_some()), rest));
+            if qualifier.test_only {
+                tested = Some(below.is_some());
+                count += 1;
+                break;
             }
             let Some(below) = below else { break };
-            self.budget.step(1)?;
-            self.charge(SELECT, first.part).map_err(|fault| fault.at(first.at))?;
             found = below;
-            qualifiers = rest;
+            count += 1;
         }
-        Ok((self.input(found)?, qualifiers))
+        let (selected, rest) = qualifiers.split_at_checked(count).unwrap_or((qualifiers, &[]));
+        let all = count as u64;
+        if self.budget.is_room_for(all) && self.cost.saturating_add(all * SELECT) <= self.limit {
+            self.budget.step(all)?;
+            self.cost += all * SELECT;
+            for qualifier in selected {
+                self.push(qualifier.part);
+            }
+        } else {
+            for qualifier in selected {
+                self.budget.step(1)?;
+                self.charge(SELECT, qualifier.part).map_err(|fault| fault.at(qualifier.at))?;
+            }
+        }
+        match tested {
+            Some(is_there) => Ok((Held::Bool(is_there), rest)),
+            None => Ok((self.input(found)?, rest)),
+        }
     }
 
     /// What is selected of a value; none only where that is no error.
@@ -322,16 +306,8 @@ impl<'e> Machine<'e, '_> {
         field: &str,
         place: Option<u32>,
     ) -> Result<Option<Held<'e>>, Fault> {
-        let slot = place.and_then(|place| usize::try_from(place).ok());
-        if let Some(known) = slot.and_then(|slot| self.fields.get(name, slot)) {
-            return Ok(Some(known));
-        }
         let found = self.activation.field(name, field, place);
-        let found = found.map_err(|error| Fault::new(error.kind, error.message))?.map(Held::of);
-        if let (Some(slot), Some(found)) = (slot, found) {
-            self.fields.note(name, slot, found);
-        }
-        Ok(found)
+        Ok(found.map_err(|error| Fault::new(error.kind, error.message))?.map(Held::of))
     }
 }
 

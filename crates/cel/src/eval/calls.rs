@@ -4,7 +4,7 @@ use smallvec::SmallVec;
 
 use super::{Held, Machine, Outcome};
 use crate::call::{self, Args, Context};
-use crate::cost::{self, MAKE_LIST, SELECT};
+use crate::cost::{self, MAKE_LIST, Missing, SELECT};
 use crate::error::Fault;
 use crate::functions::Function;
 use crate::plan::{Action, Attribute, Call, NOT_ASKED, Root, Step, StepId};
@@ -20,7 +20,7 @@ impl<'e> Machine<'e, '_> {
         }
         let mut args: SmallVec<[Held<'e>; 3]> = SmallVec::new();
         // The first error, and the places of all: there nothing is an argument.
-        let (mut wrong, mut missing) = (None, Vec::new());
+        let (mut wrong, mut missing) = (None, Missing::default());
         // An accumulator that is added to: nobody else has it.
         let mut own = None;
         for (place, arg) in call.args.iter().enumerate() {
@@ -39,7 +39,7 @@ impl<'e> Machine<'e, '_> {
                 Ok(value) => args.push(value),
                 Err(fault) => {
                     args.push(Held::Null);
-                    missing.push(place);
+                    missing.add(place);
                     wrong = wrong.or(Some(fault));
                     if call.stops {
                         break;
@@ -55,16 +55,14 @@ impl<'e> Machine<'e, '_> {
         let is_charged = self.stack.drop_all(call.args.iter().map(|arg| plan.step(*arg).part));
         let needs_result = matches!(call.rule, cost::Rule::Made | cost::Rule::Result);
         let mut cost = 0;
-        if is_charged && call.rule == cost::Rule::One {
-            cost = 1;
-        } else if is_charged && !needs_result {
-            let given = |(place, arg): (usize, &Held<'e>)| match &own {
-                _ if missing.contains(&place) => None,
-                Some((own, _)) if place == 0 => Some(Held::of(own)),
-                _ => Some(*arg),
+        if is_charged && !needs_result {
+            cost = if let Some((own, _)) = &own {
+                let rest = args.iter().skip(1).copied();
+                let given: SmallVec<[Held<'_>; 3]> = std::iter::once(Held::of(own)).chain(rest).collect();
+                cost::of(self.budget, call.rule, &given, missing, None)?
+            } else {
+                cost::of(self.budget, call.rule, &args, missing, None)?
             };
-            let given: SmallVec<[Option<Held<'_>>; 3]> = args.iter().enumerate().map(given).collect();
-            cost = cost::of(self.budget, call.rule, &given, None)?;
         }
         // Whatever passes over errors is no call of several arguments.
         let outcome = match (wrong, own) {
@@ -78,7 +76,8 @@ impl<'e> Machine<'e, '_> {
             return outcome;
         }
         if is_charged && needs_result {
-            cost = cost::of(self.budget, call.rule, &[], outcome.as_ref().ok().copied())?;
+            let result = outcome.as_ref().ok().copied();
+            cost = cost::of(self.budget, call.rule, &[], Missing::default(), result)?;
         }
         self.charge(cost, step.part)?;
         outcome

@@ -10,14 +10,13 @@ use std::cell::{OnceCell, RefCell};
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use attributes::Fields;
 use portcullis_value::{Budget, Value};
 use smallvec::SmallVec;
 use typed_arena::Arena;
 
 use crate::activation::Activation;
 use crate::call::{Patterns, unhashable};
-use crate::cost::{self, MAKE_LIST, MAKE_MAP, MAKE_MESSAGE, Stack};
+use crate::cost::{self, MAKE_LIST, MAKE_MAP, MAKE_MESSAGE, Missing, Stack};
 use crate::error::{EvalErrorKind, Fault};
 use crate::message;
 use crate::plan::{
@@ -29,16 +28,23 @@ type Outcome<'e> = Result<Held<'e>, Fault>;
 
 /// What is counted for a value that is kept until the evaluation ends.
 const KEPT: usize = size_of::<CelValue>();
-/// So many values are made room for when the first one is kept.
+/// So many values are made room for when more are kept.
 const FIRST_KEPT: usize = 16;
 
 /// What an evaluation made, until it ends: each is counted by the budget.
 #[derive(Default)]
-pub(crate) struct Things(OnceCell<Arena<CelValue>>);
+pub(crate) struct Things {
+    /// Most evaluations make no more than these.
+    first: [OnceCell<CelValue>; 2],
+    others: OnceCell<Arena<CelValue>>,
+}
 
 impl Things {
     fn keep(&self, value: CelValue) -> &CelValue {
-        self.0.get_or_init(|| Arena::with_capacity(FIRST_KEPT)).alloc(value)
+        match self.first.iter().find(|place| place.get().is_none()) {
+            Some(place) => place.get_or_init(|| value),
+            None => self.others.get_or_init(|| Arena::with_capacity(FIRST_KEPT)).alloc(value),
+        }
     }
 }
 
@@ -95,8 +101,6 @@ pub(crate) struct Machine<'e, 'w> {
     patterns: Patterns<'e>,
     /// The variables that were read.
     variables: SmallVec<[Option<Held<'e>>; 4]>,
-    /// The fields that were read of the one value whose fields the activation knows, by their places.
-    fields: Fields<'e>,
     frames: SmallVec<[Frame<'e>; 2]>,
     kept: SmallVec<[Option<Kept<'e>>; 1]>,
     stack: Stack,
@@ -137,7 +141,6 @@ impl<'e, 'w> Machine<'e, 'w> {
             things,
             patterns: Patterns::new(&plan.patterns),
             variables: SmallVec::from_elem(None, plan.variables),
-            fields: Fields::default(),
             frames,
             kept: SmallVec::from_elem(None, plan.kept),
             stack,
@@ -306,16 +309,22 @@ impl<'e, 'w> Machine<'e, 'w> {
     }
 
     /// Evaluates a part of a call: a value, or an error that may be passed over.
+    #[inline]
     fn operand(&mut self, id: StepId) -> Result<Outcome<'e>, Fault> {
         match self.eval(id) {
-            Err(fault) if !fault.is_absorbable() => Err(fault),
-            Err(fault) => {
-                // What errors quote is copied with them.
-                self.budget.step(fault.message.len() as u64 / 128)?;
-                Ok(Err(fault))
-            }
-            outcome => Ok(outcome),
+            Ok(value) => Ok(Ok(value)),
+            Err(fault) => self.passed_over(fault),
         }
+    }
+
+    #[cold]
+    fn passed_over(&mut self, fault: Fault) -> Result<Outcome<'e>, Fault> {
+        if !fault.is_absorbable() {
+            return Err(fault);
+        }
+        // What errors quote is copied with them.
+        self.budget.step(fault.message.len() as u64 / 128)?;
+        Ok(Err(fault))
     }
 
     #[inline(never)]
@@ -332,7 +341,10 @@ impl<'e, 'w> Machine<'e, 'w> {
         let mut cost = 0;
         if self.stack.drop_all(parts.into_iter()) {
             let rule = if negated { cost::Rule::Least } else { cost::Rule::Equality };
-            cost = cost::of(self.budget, rule, &[a.ok(), b.ok()], outcome.as_ref().ok().copied())?;
+            let given = [a.ok(), b.ok()];
+            let missing = Missing::of(given.iter().map(Option::is_none));
+            let given = given.map(|given| given.unwrap_or(Held::Null));
+            cost = cost::of(self.budget, rule, &given, missing, outcome.as_ref().ok().copied())?;
         }
         self.charge(cost, step.part)?;
         outcome

@@ -233,7 +233,11 @@ impl<'d> Compiler<'d> {
             let is_of_constraint = program.reads().iter().any(|read| read.variable == PARAMS);
             let variables: Vec<Option<String>> = read_variables(&program).collect();
             let number = |name: &Option<String>| self.known.get(name.as_deref()?).copied().flatten();
-            let needs = variables.iter().filter_map(number).collect();
+            let needs = if variables.contains(&None) {
+                (0..self.variables.len()).collect()
+            } else {
+                variables.iter().filter_map(number).collect()
+            };
             let read = Reads { variables, is_of_constraint, bases };
             let lasts = Lasts::of(text, &read, &self.variables, &self.known);
             self.variables.push(Variable { name, program, nesting, levels, reads, lasts, needs });

@@ -1,7 +1,6 @@
 //! Evaluating: match conditions, validations and messages, each within a budget.
 
 use std::cell::{Cell, OnceCell, RefCell};
-use std::collections::BTreeSet;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
@@ -11,7 +10,7 @@ use portcullis_value::{AccessAnswer, AccessQuestion, Budget, LimitKind, Limits, 
 
 use super::super::admission::Asking;
 use super::super::coverage::{CoveredKind, CoveredPlace, PolicyCoverage};
-use super::kept::{Kept, Lasts, Made, OfReview};
+use super::kept::{Kept, Lasts, Made, Needs, OfReview};
 use super::names::{AUTHORIZER, REQUEST_RESOURCE, Seen};
 use super::{
     CelProgram, Evaluation, EvaluationError, Expression, RawViolation, Special, Surroundings, VARIABLES,
@@ -30,9 +29,6 @@ const LONGEST_MESSAGE: usize = 5 << 10;
 /// How many steps a constraint may take of what one in Rego may: the costs are what is meant to end an
 /// evaluation, and a step costs about 1.
 pub(super) const STEPS: u64 = 5;
-
-/// So many names are looked through faster than they are sorted out later.
-const FEW: usize = 16;
 
 pub(super) const OUT_OF_BUDGET: &str =
     "validation failed due to running out of cost budget, no further validation rules will be run";
@@ -381,8 +377,8 @@ impl<'a> Phase<'a> {
             values,
             known: Cell::new(program.variables.len()),
             cost: Cell::new(0),
-            needs: RefCell::default(),
-            first: Cell::new(0),
+            making: Cell::new(None),
+            needs: RefCell::new(None),
             looks: Cell::new(0),
             authorizer: OnceCell::new(),
             request_resource: OnceCell::new(),
@@ -467,10 +463,10 @@ struct Scope<'a> {
     known: Cell<usize>,
     /// What they cost, since somebody last asked.
     cost: Cell<u64>,
-    /// Which of them were read by what is evaluated now.
-    needs: RefCell<Vec<usize>>,
-    /// The first of these: those before it were read by what waits for this.
-    first: Cell<usize>,
+    /// The variable that is made now.
+    making: Cell<Option<usize>>,
+    /// What was read for it; none if that cannot be told, so that it is not kept.
+    needs: RefCell<Option<Needs>>,
     /// How often a watch was looked at for these.
     looks: Cell<u64>,
     authorizer: OnceCell<CelValue>,
@@ -494,19 +490,26 @@ impl Scope<'_> {
         place.get().map(|known| known.as_ref().map(|made| &made.value).map_err(Clone::clone)).transpose()
     }
 
-    /// Notes that a variable was read. Each is kept once in the end; most are read over and over.
+    /// Notes that a variable was read for the one that is made.
     fn note(&self, number: usize) {
+        let Some(making) = self.making.get() else { return };
         let mut needs = self.needs.borrow_mut();
-        let now = needs.get(self.first.get()..).unwrap_or_default();
-        if now.len() > FEW || !now.contains(&number) {
-            needs.push(number);
+        let Some(known) = needs.as_mut() else { return };
+        let of = self.program.variables.get(making).map_or(&[][..], |variable| &variable.needs);
+        let place = of.iter().position(|need| *need == number).and_then(|place| u8::try_from(place).ok());
+        match place {
+            Some(place) if known.contains(&place) => {}
+            Some(place) => known.push(place),
+            None => *needs = None,
         }
     }
 
     /// The value of a variable that is read for the first time.
+    #[inline(never)]
     fn make(&self, number: usize, variable: &Variable) -> Result<Arc<Made>, EvalError> {
         let known = self.known.replace(number);
-        let first = self.first.replace(self.needs.borrow().len());
+        let making = self.making.replace(Some(number));
+        let needs = self.needs.replace(Some(Needs::new()));
         let (below, start) = (self.looks.replace(0), self.tank.meter.looks.get());
         let kept = self.tank.kept;
         // What match conditions see may be something else than what is seen after them.
@@ -516,12 +519,14 @@ impl Scope<'_> {
             Lasts::Evaluation if is_other => Lasts::Never,
             lasts => lasts,
         };
-        let result = match kept.get(self.program, number, lasts).filter(|made| self.is_taken_over(made)) {
+        let is_taken_over = |made: &Arc<Made>| self.is_taken_over(variable, made);
+        let result = match kept.get(self.program, number, lasts).filter(is_taken_over) {
             Some(made) => Ok(made),
             None => self.make_anew(number, variable, start, lasts),
         };
         self.known.set(known);
-        self.needs.borrow_mut().truncate(self.first.replace(first));
+        self.making.set(making);
+        self.needs.replace(needs);
         let taken = self.tank.meter.looks.get().saturating_sub(start);
         self.looks.set(below.saturating_add(taken));
         result
@@ -547,26 +552,22 @@ impl Scope<'_> {
             ..error
         })?;
         let taken = self.tank.meter.looks.get().saturating_sub(start);
-        let mut needs = self.needs.borrow().get(self.first.get()..).unwrap_or_default().to_vec();
-        if needs.len() > FEW {
-            let mut seen = BTreeSet::new();
-            needs.retain(|number| seen.insert(*number));
-        }
-        let name = |number: usize| Some((self.program.variables.get(number)?.name.clone(), number));
+        let needs = self.needs.take();
+        let lasts = if needs.is_some() { lasts } else { Lasts::Never };
         let made = Arc::new(Made {
             value,
             cost: evaluation.cost,
             steps,
             memory,
             looks: taken.saturating_sub(self.looks.get()),
-            needs: needs.into_iter().filter_map(name).collect(),
+            needs: needs.unwrap_or_default(),
         });
         self.tank.kept.keep(self.program, number, lasts, &made);
         Ok(made)
     }
 
     /// Takes over what was made before, for the same charge. It is not, if there is not so much left.
-    fn is_taken_over(&self, made: &Made) -> bool {
+    fn is_taken_over(&self, variable: &Variable, made: &Made) -> bool {
         let (limits, meter) = (self.tank.limits(), self.tank.meter);
         let looks = meter.looks.get().saturating_add(made.looks);
         if made.steps > limits.steps
@@ -576,16 +577,9 @@ impl Scope<'_> {
         {
             return false;
         }
-        for (name, number) in &made.needs {
-            // Where another template made it, it may have another number.
-            let is_it = |variable: &Variable| Arc::ptr_eq(&variable.name, name) || variable.name == *name;
-            let (variables, numbers) = (&self.program.variables, &self.program.numbers);
-            let number = if variables.len() == numbers.len() && variables.get(*number).is_some_and(is_it) {
-                Some(*number)
-            } else {
-                numbers.get(name).copied()
-            };
-            let read = number.map_or(Ok(None), |number| self.read(number));
+        for place in &made.needs {
+            let number = variable.needs.get(usize::from(*place));
+            let read = number.map_or(Ok(None), |number| self.read(*number));
             if matches!(read, Err(EvalError { kind: EvalErrorKind::Limit(_) | EvalErrorKind::Cost, .. })) {
                 return false;
             }

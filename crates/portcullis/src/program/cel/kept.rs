@@ -12,6 +12,7 @@ use std::sync::{Arc, OnceLock};
 
 use portcullis_cel::{CelValue, List, Map, Room};
 use sha2::{Digest as _, Sha256};
+use smallvec::SmallVec;
 
 use super::names::Seen;
 use super::{CelProgram, Numbers, Variable};
@@ -188,9 +189,13 @@ pub(super) struct Made {
     pub(super) memory: u64,
     /// How often a watch was looked at.
     pub(super) looks: u64,
-    /// The variables that were read for it, each once, in this order: the name, and the number where it was made.
-    pub(super) needs: Box<[(Arc<str>, usize)]>,
+    /// The variables that were read for it, each once, in this order.
+    pub(super) needs: Needs,
 }
+
+/// Variables that were read for another: each by its place among those that this may read. These are the same wherever a
+/// variable has the same digest.
+pub(super) type Needs = SmallVec<[u8; 16]>;
 
 impl Made {
     const fn bytes(&self) -> u64 {
@@ -397,7 +402,7 @@ mod tests {
 
     fn made(memory: u64) -> Arc<Made> {
         let value = CelValue::Bool(true);
-        Arc::new(Made { value, cost: 1, steps: 1, memory, looks: 0, needs: Box::default() })
+        Arc::new(Made { value, cost: 1, steps: 1, memory, looks: 0, needs: Needs::default() })
     }
 
     fn digest(number: u8) -> Digest {
