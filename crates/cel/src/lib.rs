@@ -58,4 +58,4 @@ pub use reads::{Read, ReadStep};
 pub use rights::Rights;
 pub use time::Timestamp;
 pub use types::Type;
-pub use value::{CelValue, Entries, List, Map, Text, Typed};
+pub use value::{Associative, CelValue, Entries, List, Map, Text, Typed};

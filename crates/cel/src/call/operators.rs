@@ -176,6 +176,9 @@ fn add(context: &mut Context<'_, '_, '_>, declaration: &Declaration, a: CelValue
             context.budget.make_text(a.len() + b.len())?;
             Ok(V::Bytes([&*a, &*b].concat().into()))
         }
+        (V::List(List::Associative(a)), V::List(b)) => {
+            Ok(V::List(List::Associative(Arc::new(a.plus(context.budget, &b)?))))
+        }
         (V::List(a), V::List(b)) => {
             if a.is_empty() && !matches!(a, List::Made(_)) {
                 return Ok(V::List(b));

@@ -8,7 +8,7 @@ use super::{Accumulator, Held, Machine, Outcome};
 use crate::cost::SELECT;
 use crate::error::Fault;
 use crate::plan::{Attribute, By, Qualifier, Root, Step};
-use crate::value::{CelValue, List, Map};
+use crate::value::{CelValue, Map};
 
 impl<'e> Machine<'e, '_> {
     #[inline(never)]
@@ -278,13 +278,16 @@ impl<'e> Machine<'e, '_> {
             Held::Made(made) => match made {
                 CelValue::Unreadable(message) => return Err(Fault::error(&**message)),
                 CelValue::Map(Map::Made(entries)) => Map::at(entries, &key.to_value()).map(Held::of),
-                CelValue::List(List::Made(items)) => {
-                    let place = usize::try_from(place_of(key)?).ok();
-                    let Some(found) = place.and_then(|place| items.get(place)) else {
-                        return missing("index out of bounds");
-                    };
-                    Some(Held::of(found))
-                }
+                CelValue::List(list) => match list.made() {
+                    None => None,
+                    Some(items) => {
+                        let place = usize::try_from(place_of(key)?).ok();
+                        let Some(found) = place.and_then(|place| items.get(place)) else {
+                            return missing("index out of bounds");
+                        };
+                        Some(Held::of(found))
+                    }
+                },
                 CelValue::Object(name) => match key.as_str() {
                     Some(field) => self.field(name, field, place)?,
                     None => None,

@@ -5,7 +5,7 @@ use super::{Accumulator, Frame, KEPT, Machine, Outcome};
 use crate::cost::{MAKE_LIST, SELECT};
 use crate::error::Fault;
 use crate::plan::{Action, FoldStep, NOT_ASKED, Shape, StepId};
-use crate::value::{CelValue, Held, List, Map};
+use crate::value::{CelValue, Held, Map};
 
 /// What the variables of one turn are worth.
 type Turn<'e> = (Held<'e>, Held<'e>);
@@ -37,9 +37,11 @@ impl<'e> Machine<'e, '_> {
                     });
                 }
             }
-            Held::Made(CelValue::List(List::Made(items))) => {
-                let items = items.iter().enumerate();
-                return self.over(fold, items, |_, (place, item)| Ok(turn(place, Held::of(item))));
+            Held::Made(CelValue::List(list)) => {
+                if let Some(items) = list.made() {
+                    let items = items.iter().enumerate();
+                    return self.over(fold, items, |_, (place, item)| Ok(turn(place, Held::of(item))));
+                }
             }
             Held::Made(CelValue::Map(Map::Made(entries))) => {
                 self.budget.make_items(entries.0.len() * 2)?;

@@ -88,9 +88,10 @@ impl<'e> Machine<'e, '_> {
                     }
                 }
             }
-            Held::Made(CelValue::List(List::Made(items))) => {
+            Held::Made(CelValue::List(list)) => {
+                let Some(items) = list.made() else { return Ok(None) };
                 self.budget.step(1)?;
-                for item in items.iter() {
+                for item in items {
                     if part.equals(self.budget, Held::of(item))? == Equality::Same {
                         return Ok(Some(Held::Bool(true)));
                     }

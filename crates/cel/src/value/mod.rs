@@ -1,6 +1,7 @@
 //! Values of CEL. Objects, lists and texts of an input are not copied: they stay the values that they are
 //! ([`portcullis_value::Value`]), and are looked into.
 
+mod associative;
 mod held;
 mod key;
 mod order;
@@ -12,6 +13,7 @@ use std::sync::Arc;
 
 use portcullis_value::{Budget, Exceeded, Value, View};
 
+pub use associative::Associative;
 pub(crate) use held::Held;
 pub(crate) use key::{AsKey, Key, int_of};
 pub(crate) use order::{Equality, compare, equals};
@@ -148,15 +150,27 @@ pub enum List {
     Input(Value),
     /// Elements that were put together.
     Made(Arc<Vec<CelValue>>),
+    /// Elements whose order says nothing.
+    Associative(Arc<Associative>),
 }
 
 impl List {
+    /// The elements, if it is none of the input.
+    pub(crate) fn made(&self) -> Option<&[CelValue]> {
+        match self {
+            Self::Input(_) => None,
+            Self::Made(items) => Some(items),
+            Self::Associative(list) => Some(list.items()),
+        }
+    }
+
     /// How many elements it has.
     #[must_use]
     pub fn len(&self) -> usize {
         match self {
             Self::Input(value) => value.count().unwrap_or(0),
             Self::Made(items) => items.len(),
+            Self::Associative(list) => list.items().len(),
         }
     }
 
@@ -172,6 +186,7 @@ impl List {
         match self {
             Self::Input(value) => value.as_array()?.get(place).map(|item| CelValue::from(item.clone())),
             Self::Made(items) => items.get(place).cloned(),
+            Self::Associative(list) => list.items().get(place).cloned(),
         }
     }
 

@@ -83,6 +83,9 @@ pub(crate) fn equals(budget: &mut Budget<'_>, a: &CelValue, b: &CelValue) -> Res
 }
 
 fn lists(budget: &mut Budget<'_>, a: &List, b: &List) -> Result<Equality, Exceeded> {
+    if let List::Associative(a) = a {
+        return a.equals(budget, b);
+    }
     if a.len() != b.len() {
         return Ok(Equality::Different);
     }

@@ -28,7 +28,7 @@ pub(super) struct Node {
     pub list: List,
     pub rules: Rules,
     /// What a text is in rules of CEL.
-    pub moment: Moment,
+    pub spoken: Spoken,
     pub validations: Validations,
 }
 
@@ -47,6 +47,8 @@ pub(super) struct Rule {
     pub program: Program,
     pub message: Option<Arc<str>>,
     pub message_expression: Option<Program>,
+    /// Where below the value the problem is that it tells: names of fields, and keys.
+    pub place: Box<[Arc<str>]>,
     /// What `oldSelf` is where there is no older value.
     pub old: Old,
 }
@@ -63,16 +65,17 @@ pub(super) enum Old {
 
 /// What a text of a format is in rules of CEL.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) enum Moment {
-    /// A text.
+pub(super) enum Spoken {
     #[default]
-    None,
+    Text,
     /// A day: the moment at which it begins.
     Date,
     /// A moment.
     Time,
     /// A span of time.
     Duration,
+    /// Bytes, written in base64.
+    Bytes,
 }
 
 impl Node {

@@ -2,16 +2,22 @@
 //! on values that fit the schema otherwise.
 //!
 //! As in an API server, a value has the types of its schema in a rule: a `number` is a double whatever its
-//! digits, a text of format `date-time` is a moment, and names of fields that CEL cannot say are escaped.
+//! digits, a text of format `date-time` is a moment, one of format `byte` is bytes, sets and lists by keys are compared and
+//! added as such, names of fields that CEL cannot say are escaped, and of what the schema does not describe nothing can be said.
 
+use std::sync::Arc;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use portcullis_cel::{
-    CelValue, Entries, Environment, EvalErrorKind, Map, Program, Type as CelType, Variables, escaped,
+    Associative, CelValue, Entries, Environment, EvalErrorKind, List, Map, Program, Type as CelType,
+    Variables, escaped,
 };
 use portcullis_value::{Budget, Limits, go_duration};
 
 use super::Problem;
 use super::kind::{Kind, Type};
-use super::node::{Additional, At, Moment, Node, Old, Rule};
+use super::node::{self, Additional, At, Node, Old, Rule, Spoken};
 use crate::error::ErrorKind;
 use crate::value::{self, Value, View};
 
@@ -57,7 +63,8 @@ pub(super) fn compile(
         count: 0,
         most: MAX_TYPES.saturating_sub(allowance.types),
     };
-    let own = types.of(node, is_resource);
+    // Of a value that may be anything nothing is known.
+    let own = types.of(node, is_resource).unwrap_or(CelType::Dyn);
     allowance.types += types.count;
     allowance.rules += texts.len();
     let all = |field| texts.iter().filter_map(move |rule| value::str_at(rule, &[field]));
@@ -93,13 +100,24 @@ pub(super) fn compile(
             }
         };
         let message_expression = program("messageExpression", CelType::String);
-        let Some(program) = program("rule", CelType::Bool) else { continue };
+        let program = program("rule", CelType::Bool);
+        let place = match value::str_at(rule, &["fieldPath"]).filter(|path| !path.is_empty()) {
+            None => Some(Box::default()),
+            Some(path) => place_in(node, path).or_else(|| {
+                let message =
+                    format!("`{path}` is no field of this schema: write it as `.spec.name` or `['a key']`");
+                problems.push(Problem::error(ErrorKind::InvalidSchema, &at.key("fieldPath"), message));
+                None
+            }),
+        };
+        let (Some(program), Some(place)) = (program, place) else { continue };
         let reads_old = program.reads().iter().any(|read| read.variable == "oldSelf");
         compiled.push(Rule {
             text: value::str_at(rule, &["rule"]).unwrap_or_default().trim().into(),
             message: value::str_at(rule, &["message"]).map(Into::into),
             program,
             message_expression,
+            place,
             old: match (reads_old, is_optional) {
                 (false, _) => Old::Unread,
                 (true, false) => Old::Needed,
@@ -118,44 +136,38 @@ struct Types {
 }
 
 impl Types {
-    fn of(&mut self, node: &Node, is_resource: bool) -> CelType {
+    /// The type of a part; none of what rules cannot speak of, as the schema does not say what it is.
+    fn of(&mut self, node: &Node, is_resource: bool) -> Option<CelType> {
         self.count += 1;
-        // What may be null is only known when it is there. Past the limit, the rules are refused.
-        if node.nullable || self.count >= self.most {
-            return CelType::Dyn;
+        if self.count >= self.most {
+            // Past the limit, the rules are refused.
+            return Some(CelType::Dyn);
         }
-        match node.kind {
-            Kind::Any | Kind::IntOrString => CelType::Dyn,
+        Some(match node.kind {
+            Kind::Any => return None,
+            Kind::IntOrString => CelType::Dyn,
             Kind::One(Type::Boolean) => CelType::Bool,
             Kind::One(Type::Integer) => CelType::Int,
             Kind::One(Type::Number) => CelType::Double,
-            Kind::One(Type::String) => match node.moment {
-                Moment::None => CelType::String,
-                Moment::Date | Moment::Time => CelType::Timestamp,
-                Moment::Duration => CelType::Duration,
+            Kind::One(Type::String) => match node.spoken {
+                Spoken::Text => CelType::String,
+                Spoken::Date | Spoken::Time => CelType::Timestamp,
+                Spoken::Duration => CelType::Duration,
+                Spoken::Bytes => CelType::Bytes,
             },
-            Kind::One(Type::Array) => {
-                CelType::list(node.items.as_ref().map_or(CelType::Dyn, |items| self.of(items, false)))
-            }
-            Kind::One(Type::Object) => self.of_object(node, is_resource),
-        }
+            Kind::One(Type::Array) => CelType::list(self.of(node.items.as_ref()?, false)?),
+            Kind::One(Type::Object) => return self.of_object(node, is_resource),
+        })
     }
 
-    fn of_object(&mut self, node: &Node, is_resource: bool) -> CelType {
-        if node.preserve_unknown {
-            return CelType::Dyn;
-        }
-        if node.properties.is_empty() && !is_resource && !node.embedded_resource {
-            let each = match &node.additional {
-                Some(Additional::Each(each)) => self.of(each, false),
-                _ => CelType::Dyn,
-            };
-            return CelType::map(CelType::String, each);
+    fn of_object(&mut self, node: &Node, is_resource: bool) -> Option<CelType> {
+        if let (Some(Additional::Each(each)), false) = (&node.additional, is_resource) {
+            return Some(CelType::map(CelType::String, self.of(each, false)?));
         }
         let name = format!("schema.{}", self.count);
         let mut fields: Vec<(String, CelType)> = Vec::new();
         for (field, property) in &node.properties {
-            let ty = self.of(property, false);
+            let Some(ty) = self.of(property, false) else { continue };
             fields.extend(escaped(field).map(|field| (field, ty)));
         }
         if is_resource || node.embedded_resource {
@@ -169,8 +181,41 @@ impl Types {
         }
         let given = fields.iter().map(|(field, ty)| (field.as_str(), ty.clone()));
         self.environment = std::mem::take(&mut self.environment).with_object(&name, given);
-        CelType::object(&name)
+        Some(CelType::object(&name))
     }
+}
+
+/// The names and keys that a `fieldPath` goes by: `.spec.name`, `['a key']`. None, if the schema has no such field.
+fn place_in(node: &Node, path: &str) -> Option<Box<[Arc<str>]>> {
+    let (mut node, mut rest) = (node, path);
+    let mut place: Vec<Arc<str>> = Vec::new();
+    while !rest.is_empty() {
+        let name: String;
+        if let Some(named) = rest.strip_prefix('.') {
+            let end = named.find(['.', '[']).unwrap_or(named.len());
+            let (field, behind) = named.split_at_checked(end)?;
+            (name, rest) = (field.to_owned(), behind);
+        } else {
+            let mut chars = rest.strip_prefix("['")?.char_indices();
+            let quoted = rest.strip_prefix("['")?;
+            let mut text = String::new();
+            let end = loop {
+                match chars.next()? {
+                    (_, '\\') => text.push(chars.next()?.1),
+                    (end, '\'') => break end,
+                    (_, c) => text.push(c),
+                }
+            };
+            (name, rest) = (text, quoted.get(end..)?.strip_prefix("']")?);
+        }
+        node = match (node.properties.get(name.as_str()), &node.additional) {
+            (Some(property), _) => property,
+            (None, Some(Additional::Each(each))) => each,
+            (None, _) => return None,
+        };
+        place.push(name.into());
+    }
+    Some(place.into())
 }
 
 /// What rules may still take for a value.
@@ -217,6 +262,9 @@ pub(super) fn check(node: &Node, value: &Value, at: &At<'_>, work: &mut Work, pr
 
 fn own(node: &Node, value: &Value, at: &At<'_>, work: &mut Work, problems: &mut Vec<Problem>) {
     let failure = |message: String| Problem::error(ErrorKind::SchemaValidation, at, message);
+    let failure_at = |place: &[Arc<str>], message: String| {
+        within(at, place, &|at| Problem::error(ErrorKind::SchemaValidation, at, message.clone()))
+    };
     let Some(this) = typed(node, value, &mut work.steps) else {
         work.is_over = true;
         return problems.push(failure("the value is too large for the rules of its schema".to_owned()));
@@ -234,6 +282,7 @@ fn own(node: &Node, value: &Value, at: &At<'_>, work: &mut Work, problems: &mut 
             work.is_over |= left.is_none();
             evaluation.result
         };
+        let mut place: &[Arc<str>] = &[];
         let said = match run(&rule.program) {
             Ok(value) if value.as_bool() == Some(true) => None,
             Ok(value) if value.as_bool() == Some(false) => {
@@ -242,6 +291,7 @@ fn own(node: &Node, value: &Value, at: &At<'_>, work: &mut Work, problems: &mut 
                 let written = rule.message.as_ref().map(|text| text.trim().to_owned());
                 let is_sound = |text: &String| !text.is_empty() && !text.contains(['\n', '\r']);
                 let said = made.filter(is_sound).or(written.filter(is_sound));
+                place = &rule.place;
                 Some(said.unwrap_or_else(|| format!("failed rule: {}", one_line(&rule.text))))
             }
             Ok(_) => Some(format!("the rule `{}` is neither true nor false", one_line(&rule.text))),
@@ -250,7 +300,7 @@ fn own(node: &Node, value: &Value, at: &At<'_>, work: &mut Work, problems: &mut 
                 Some(format!("the rule `{}` has no value: {}", one_line(&rule.text), error.message))
             }
         };
-        problems.extend(said.map(failure));
+        problems.extend(said.map(|message| failure_at(place, message)));
         if work.is_over {
             let message =
                 "the rules of the schema cost too much for this value: they are not evaluated further";
@@ -264,31 +314,54 @@ fn one_line(text: &str) -> String {
     text.split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
+/// Shows a place below another one.
+fn within(at: &At<'_>, place: &[Arc<str>], show: &dyn Fn(&At<'_>) -> Problem) -> Problem {
+    match place.split_first() {
+        None => show(at),
+        Some((first, rest)) => within(&at.key(first), rest, show),
+    }
+}
+
 /// A value with the types of its schema; none if it is too large.
 fn typed(node: &Node, value: &Value, steps: &mut u64) -> Option<CelValue> {
     *steps = steps.checked_sub(1)?;
-    if node.nullable || matches!(node.kind, Kind::Any | Kind::IntOrString) || node.preserve_unknown {
+    if matches!(node.kind, Kind::Any | Kind::IntOrString) {
         return Some(value.clone().into());
     }
     Some(match value.view() {
         View::Number(number) if node.kind == Kind::One(Type::Number) => CelValue::Double(number.to_f64()),
         View::Number(number) => number.as_i64().map_or_else(|| value.clone().into(), CelValue::Int),
         View::String(text) => {
-            let made = match node.moment {
-                Moment::None => None,
-                Moment::Date => CelValue::timestamp(&format!("{text}T00:00:00Z")),
-                Moment::Time => CelValue::timestamp(text),
-                Moment::Duration => go_duration(text).map(CelValue::Duration),
+            let (made, what) = match node.spoken {
+                Spoken::Text => return Some(value.clone().into()),
+                Spoken::Date => (CelValue::timestamp(&format!("{text}T00:00:00Z")), "date"),
+                Spoken::Time => (CelValue::timestamp(text), "date-time"),
+                Spoken::Duration => (go_duration(text).map(CelValue::Duration), "duration"),
+                Spoken::Bytes => {
+                    let bytes = STANDARD.decode(text).ok();
+                    (bytes.map(|bytes| CelValue::Bytes(bytes.into())), "byte")
+                }
             };
-            made.unwrap_or_else(|| value.clone().into())
+            let invalid = || CelValue::Unreadable(format!("Invalid {what} formatted string {text}").into());
+            made.unwrap_or_else(invalid)
         }
         View::Array(items) => {
             let Some(schema) = &node.items else { return Some(value.clone().into()) };
-            CelValue::list(items.iter().map(|item| typed(schema, item, steps)).collect::<Option<_>>()?)
+            let items = items.iter().map(|item| typed(schema, item, steps)).collect::<Option<Vec<_>>>()?;
+            match &node.list {
+                node::List::Atomic => CelValue::list(items),
+                node::List::Set => CelValue::List(List::Associative(Arc::new(Associative::set(items)))),
+                node::List::Map(keys) => {
+                    let keys = keys.iter().map(|key| escaped(key).map_or_else(|| key.clone(), Into::into));
+                    CelValue::List(List::Associative(Arc::new(Associative::keyed(items, keys.collect()))))
+                }
+            }
         }
         View::Object(_) => {
             let mut entries = Entries::default();
-            for (name, field) in value::entries(value) {
+            // Where fields are named, one that is null is as good as none.
+            let is_named = !node.properties.is_empty() || node.embedded_resource;
+            for (name, field) in value::entries(value).filter(|(_, field)| !is_named || !field.is_null()) {
                 let (key, made) = match (node.properties.get(name), &node.additional) {
                     (Some(schema), _) => match escaped(name) {
                         Some(key) => (key, typed(schema, field, steps)?),

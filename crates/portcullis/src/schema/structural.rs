@@ -10,7 +10,7 @@ use super::describe::{list, quoted, with_type};
 use super::format::Format;
 use super::keyword::{self, Keyword};
 use super::kind::{Kind, Type};
-use super::node::{Additional, At, Bound, List, Moment, Node, Range};
+use super::node::{Additional, At, Bound, List, Node, Range, Spoken};
 use super::rules::{self, Allowance};
 use super::structure::{self, Role};
 use super::validate::suggest;
@@ -284,11 +284,12 @@ impl Compiler {
         if let Some(name) = source.format.as_deref().filter(|name| !name.is_empty()) {
             node.rules.format = Format::find(name, node.kind);
             if node.kind == Kind::One(Type::String) {
-                node.moment = match name.replace('-', "").as_str() {
-                    "date" => Moment::Date,
-                    "datetime" => Moment::Time,
-                    "duration" => Moment::Duration,
-                    _ => Moment::None,
+                node.spoken = match name {
+                    "date" => Spoken::Date,
+                    "date-time" => Spoken::Time,
+                    "duration" => Spoken::Duration,
+                    "byte" => Spoken::Bytes,
+                    _ => Spoken::Text,
                 };
             }
             if node.rules.format.is_none() && !Format::is_free(name, node.kind) {
