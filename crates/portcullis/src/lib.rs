@@ -126,7 +126,7 @@ mod value;
 mod world;
 
 pub use admission_policy::{
-    AdmissionMutators, CustomField, CustomKind, KubernetesField, kubernetes_fields, parameter_type_warnings,
+    AdmissionMutators, CustomField, CustomKind, KubernetesField, custom_type_warnings, kubernetes_fields,
 };
 pub use admission_rules::{
     AdmissionRules, AdmissionTarget, Kinds, KnownKind, ListedKinds, MissingRule, NeededBy,

@@ -13,7 +13,7 @@ use std::time::SystemTime;
 use portcullis::{
     AdmissionMutators, AdmissionRules, CustomKind, Document, Error, ErrorKind, ExpansionSet, Kinds, Limits,
     Object, PolicySet, PolicySettings, Resource, Scopes, Severity, Unsupported, Uses, WebhookConfiguration,
-    definition_rules, parameter_type_warnings,
+    custom_type_warnings, definition_rules,
 };
 use portcullis_report::lint::LintReport;
 use portcullis_report::{self as report, ExitStatus, Problem};
@@ -131,7 +131,7 @@ pub struct Judged {
 pub fn judge(loaded: Loaded, args: &LintArgs, breadth: Breadth) -> Judged {
     let Loaded { policies, files, mut problems, kinds, scopes, definitions, custom_kinds, suites, .. } =
         loaded;
-    problems.extend(parameter_type_warnings(&policies, &definitions));
+    problems.extend(custom_type_warnings(&policies, &definitions));
     let (expansions, policies): (Vec<_>, Vec<_>) = policies.into_iter().partition(Resource::is_expansion);
     let (expansions, found) = ExpansionSet::from_resources(expansions);
     problems.extend(found);

@@ -14,7 +14,7 @@ use std::sync::Arc;
 use portcullis::{
     Answers, ConstraintKey, Document, EnforcementAction, Error, ErrorKind, ExceptionInfo, Expansion,
     ExpansionSet, InventoryStore, Location, MutatorSet, Object, ObjectKey, Parent, Places, PolicySet,
-    PolicySettings, Resource, Unsupported, parameter_type_warnings,
+    PolicySettings, Resource, Unsupported, custom_type_warnings,
 };
 use portcullis_audit::implying::Expand;
 use portcullis_report::Explained;
@@ -297,7 +297,7 @@ fn judge(
         None => expansions,
     };
     let settings = PolicySettings { homes: args.config.homes(None), engines: args.engine.choice() };
-    problems.extend(parameter_type_warnings(&policies, &inventory));
+    problems.extend(custom_type_warnings(&policies, &inventory));
     let (policies, found) = PolicySet::from_resources_in(prepared(policies), &settings);
     problems.extend(found);
     problems = Unsupported::allowed(args.allow_unsupported).judge(problems);

@@ -376,6 +376,38 @@ fn parameters_of_custom_kinds_have_types_by_their_definitions() {
 }
 
 #[test]
+fn objects_of_custom_kinds_have_types_by_their_definitions() {
+    let directory = files();
+    write(directory.path(), "definition.yaml", DEFINITION);
+    let policy = |expression: &str| {
+        format!(
+            "apiVersion: admissionregistration.k8s.io/v1
+kind: ValidatingAdmissionPolicy
+metadata: {{name: limits}}
+spec:
+  matchConstraints:
+    resourceRules: [{{apiGroups: [shop.example], apiVersions: [v1], operations: [CREATE], resources: [limits]}}]
+  validations:
+  - expression: {expression}
+---
+apiVersion: admissionregistration.k8s.io/v1
+kind: ValidatingAdmissionPolicyBinding
+metadata: {{name: limits}}
+spec: {{policyName: limits, validationActions: [Deny]}}
+"
+        )
+    };
+    write(directory.path(), "policy.yaml", &policy("object.data.sizes.all(size, size > 0)"));
+    run_in(directory.path(), &["lint", "--deny-warnings", "policy.yaml", "definition.yaml"]).exits_with(0);
+    write(directory.path(), "policy.yaml", &policy("object.data.sizs.all(size, size > 0)"));
+    run_in(directory.path(), &["lint", "--deny-warnings", "policy.yaml"]).exits_with(0);
+    let run = run_in(directory.path(), &["lint", "policy.yaml", "definition.yaml"]).exits_with(0);
+    let all = run.stdout + &run.stderr;
+    assert!(all.contains("of a `shop.example/v1/Limit`: undefined field 'sizs'"), "{all}");
+    assert!(all.contains("policy.yaml:8:"), "{all}");
+}
+
+#[test]
 fn lint_tells_the_mistakes_of_both() {
     let directory = files();
     write(directory.path(), "validating.yaml", &VALIDATING.replace("variables.most\n", "variables.mots\n"));

@@ -35,7 +35,7 @@ pub(crate) use resources::{Kinds, Resource};
 pub(crate) use shapes::{Described, Holds};
 pub use shapes::{KubernetesField, kubernetes_fields};
 pub(crate) use shapes::{Shape, is_known, is_of_its_kind, known_kinds, shape};
-pub use type_check::parameter_type_warnings;
+pub use type_check::custom_type_warnings;
 
 use matching::{Applies, Matching};
 use params::{Found, ParamsOf};

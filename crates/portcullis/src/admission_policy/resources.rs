@@ -132,6 +132,12 @@ impl<'a> Kinds<'a> {
         ))
     }
 
+    /// The custom kind whose resource this is, if the version is served.
+    pub(crate) fn kind_of(&self, group: &str, version: &str, resource: &str) -> Option<&'a str> {
+        let mut custom = self.custom().filter(|custom| custom.group == group && custom.plural == resource);
+        custom.find(|custom| custom.versions().any(|served| served == version)).map(|custom| custom.kind)
+    }
+
     /// The schema of a version of a custom kind.
     pub(crate) fn schema(&self, gvk: &Gvk) -> Option<&'a Value> {
         let custom = self.custom().find(|custom| custom.group == &*gvk.group && custom.kind == &*gvk.kind)?;

@@ -23,21 +23,21 @@ pub(super) fn check(policy: &AdmissionPolicy) -> Vec<Error> {
     check_with(policy, None)
 }
 
-/// What parameters of custom kinds are not, as expressions of validating policies take them: a warning for each mistake,
-/// as an API server writes it into the status of the policy. That of all else comes from compiling the policies.
+/// What objects and parameters of custom kinds are not, as expressions of validating policies take them: a warning for each
+/// mistake, as an API server writes it into the status of the policy. That of all else comes from compiling the policies.
 ///
 /// The CustomResourceDefinitions of these kinds are among the definitions; of a kind that has none nothing is said.
 #[must_use]
-pub fn parameter_type_warnings(policies: &[Resource], definitions: &[Object]) -> Vec<Error> {
+pub fn custom_type_warnings(policies: &[Resource], definitions: &[Object]) -> Vec<Error> {
     let inventory = definitions_of(definitions);
     let kinds = Kinds::new(&inventory);
     let of_policy = |resource: &Resource| {
         let Resource::AdmissionPolicy(policy) = resource else { return Vec::new() };
-        let schema = policy.param_kind.as_ref().and_then(|kind| kinds.schema(kind));
-        let Some(schema) = schema else { return Vec::new() };
-        let known = check(policy);
-        let mut found = check_with(policy, Some(schema));
-        found.retain(|warning| !known.contains(warning));
+        let mut found = check_with(policy, Some(&kinds));
+        if !found.is_empty() {
+            let known = check(policy);
+            found.retain(|warning| !known.contains(warning));
+        }
         found
     };
     policies.iter().flat_map(of_policy).collect()
@@ -55,7 +55,7 @@ fn definitions_of(definitions: &[Object]) -> Value {
     value::object([("cluster", value::object([("apiextensions.k8s.io/v1", of_kind)]))])
 }
 
-fn check_with(policy: &AdmissionPolicy, schema: Option<&Value>) -> Vec<Error> {
+fn check_with(policy: &AdmissionPolicy, custom: Option<&Kinds<'_>>) -> Vec<Error> {
     let mut kinds = BTreeSet::new();
     for rule in &policy.matching.rules {
         let has_wildcard = rule.groups.iter().chain(&rule.versions).any(|text| text.contains('*'));
@@ -67,9 +67,12 @@ fn check_with(policy: &AdmissionPolicy, schema: Option<&Value>) -> Vec<Error> {
             for version in &rule.versions {
                 let named = rule.resources.iter().filter(|resource| !resource.contains(['*', '/']));
                 for resource in named {
-                    let kind = resources()
+                    let built_in = resources()
                         .find(|(known, kind, _)| *known == &**group && plural(known, kind) == **resource);
-                    found.extend(kind.map(|(_, kind, _)| Gvk {
+                    let built_in = built_in.map(|(_, kind, _)| kind);
+                    let kind = built_in
+                        .or_else(|| custom.and_then(|custom| custom.kind_of(group, version, resource)));
+                    found.extend(kind.map(|kind| Gvk {
                         group: group.clone(),
                         version: version.clone(),
                         kind: kind.into(),
@@ -84,10 +87,11 @@ fn check_with(policy: &AdmissionPolicy, schema: Option<&Value>) -> Vec<Error> {
         return Vec::new();
     }
     let types = Types::new();
-    let params = policy.param_kind.as_ref().and_then(|kind| match schema {
+    let described = |kind: &Gvk| match custom.and_then(|custom| custom.schema(kind)) {
         Some(schema) => types.described_by(kind, schema),
         None => types.described(kind),
-    });
-    let checked = kinds.iter().filter_map(|kind| Some((kind, types.described(kind)?)));
+    };
+    let params = policy.param_kind.as_ref().and_then(described);
+    let checked = kinds.iter().filter_map(|kind| Some((kind, described(kind)?)));
     checked.flat_map(|(kind, of)| PolicyProgram::check_types(policy, kind, &of, params.as_ref())).collect()
 }

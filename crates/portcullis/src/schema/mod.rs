@@ -108,7 +108,7 @@ impl Problem {
 }
 
 /// What is wrong with the rules in CEL (`x-kubernetes-validations`) of a CustomResourceDefinition; nothing of any
-/// other document. All else in its schemas is left to who knows more of these.
+/// other document. All else in its schemas is left to who knows more of these. A warning, if they are more than are looked at.
 ///
 /// ```
 /// use portcullis::{Document, definition_rules};
@@ -145,7 +145,11 @@ pub fn definition_rules(document: &Document) -> Vec<Error> {
         let base = FieldPath::root().child("spec").child("versions").child(index);
         let base = base.child("schema").child("openAPIV3Schema");
         let (_, mut problems) = structural::compile_resource(schema);
-        problems.retain(|problem| problem.kind == ErrorKind::Cel);
+        problems.retain(|problem| matches!(problem.kind, ErrorKind::Cel | ErrorKind::Limit));
+        // An API server has other limits for these: what is beyond ours was not looked at.
+        for problem in problems.iter_mut().filter(|problem| problem.kind == ErrorKind::Limit) {
+            problem.severity = Severity::Warning;
+        }
         errors.extend(problems.into_iter().map(|problem| problem.into_error(document, &base)));
     }
     errors

@@ -106,7 +106,7 @@ pub(super) fn compile(
             Some(path) => place_in(node, path).or_else(|| {
                 let message =
                     format!("`{path}` is no field of this schema: write it as `.spec.name` or `['a key']`");
-                problems.push(Problem::error(ErrorKind::InvalidSchema, &at.key("fieldPath"), message));
+                problems.push(Problem::error(ErrorKind::Cel, &at.key("fieldPath"), message));
                 None
             }),
         };

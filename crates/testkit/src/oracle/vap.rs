@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use portcullis::{
     AccessAnswer, AccessTo, AdmissionAnswer, AdmissionMutation, AdmissionMutators, Answers, Change, Document,
     Error, ErrorKind, Inventory, InventoryStore, Object, PolicySet, PolicyStore, Questions, Resource, Review,
-    Severity, Uses, World, parameter_type_warnings,
+    Severity, Uses, World, custom_type_warnings,
 };
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -99,7 +99,7 @@ fn difference(case: &Case) -> Result<Result<(), String>, String> {
                 errors.extend(found.into_iter().filter(|error| error.kind() != ErrorKind::MissingPolicy));
                 mutating.push(resource);
             } else {
-                errors.extend(parameter_type_warnings(std::slice::from_ref(&resource), &[definition()?]));
+                errors.extend(custom_type_warnings(std::slice::from_ref(&resource), &[definition()?]));
                 errors.extend(store.apply(Change::Upsert(resource)));
             }
         }

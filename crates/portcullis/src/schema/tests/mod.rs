@@ -31,6 +31,25 @@ fn schemas_nested_too_deep_are_refused() {
     assert_eq!(problems.iter().map(|problem| problem.kind).collect::<Vec<_>>(), [ErrorKind::Limit]);
 }
 
+/// Rules that are too many are said to be, also of a definition, where an API server may still take them.
+#[cfg(feature = "cel")]
+#[test]
+fn rules_of_a_definition_that_are_too_many_are_told() {
+    let rules: Vec<_> = (0..600).map(|_| serde_json::json!({"rule": "self.nope"})).collect();
+    let definition = serde_json::json!({
+        "apiVersion": "apiextensions.k8s.io/v1",
+        "kind": "CustomResourceDefinition",
+        "metadata": {"name": "shops.example.com"},
+        "spec": {"versions": [{"name": "v1", "schema": {"openAPIV3Schema": {
+            "type": "object", "x-kubernetes-validations": rules,
+        }}}]},
+    });
+    let (documents, _) = crate::Document::read_all("crd.yaml", &definition.to_string());
+    let errors = crate::definition_rules(&documents[0]);
+    let told: Vec<_> = errors.iter().map(|error| (error.kind(), error.severity())).collect();
+    assert_eq!(told, [(ErrorKind::Limit, crate::Severity::Warning)]);
+}
+
 #[test]
 fn values_nested_too_deep_are_refused() {
     let schema = serde_json::json!({"type": "object", "additionalProperties": true});
