@@ -107,6 +107,8 @@ async fn answer(State(shared): State<Arc<Shared>>, request: Request<Body>) -> Re
         Some(target) if target.name.is_empty() => Verb::List,
         Some(_) => Verb::Get,
     };
+    // Whoever ends all watches ends those as well that were let in before and are not open yet.
+    let epoch = shared.store().watch_epoch;
     // Everybody may discover.
     if let Some(target) = target.as_ref() {
         let is_apply = content_type.starts_with(APPLY);
@@ -163,7 +165,7 @@ async fn answer(State(shared): State<Arc<Shared>>, request: Request<Body>) -> Re
     };
     let method = parts.method;
     let result = match (verb, method.as_str()) {
-        (Verb::Watch, _) => return watch(shared, &target, &query, breaks),
+        (Verb::Watch, _) => return watch(shared, &target, &query, breaks, epoch),
         (Verb::List, _) => {
             let response = list(&shared, &kind, &target, &query);
             return match (response, breaks) {
@@ -379,7 +381,7 @@ impl HttpBody for Stream {
 }
 
 /// Events from a version on, as they happen.
-fn watch(shared: Arc<Shared>, target: &Target, query: &str, breaks: Option<usize>) -> Response {
+fn watch(shared: Arc<Shared>, target: &Target, query: &str, breaks: Option<usize>, epoch: u64) -> Response {
     let from = parameter(query, "resourceVersion").and_then(|version| version.parse::<u64>().ok());
     let wants_bookmarks = parameter(query, "allowWatchBookmarks").is_some_and(|value| value == "true");
     let named = selected(query);
@@ -397,10 +399,7 @@ fn watch(shared: Arc<Shared>, target: &Target, query: &str, breaks: Option<usize
     let (sender, receiver) = mpsc::unbounded_channel::<std::io::Result<Bytes>>();
     tokio::spawn(async move {
         let mut changed = shared.changed.subscribe();
-        let (mut bookmarks, epoch) = {
-            let store = shared.store();
-            (store.bookmarks, store.watch_epoch)
-        };
+        let mut bookmarks = shared.store().bookmarks;
         let mut left = breaks;
         let end = tokio::time::sleep(Duration::from_secs(seconds));
         tokio::pin!(end);
