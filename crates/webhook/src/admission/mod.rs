@@ -147,6 +147,8 @@ pub fn judge(
     let mut answer = answer(&decision, warnings);
     answer.object_name = review.object().map(|object| object.name().clone()).unwrap_or_default();
     answer.outcome = Some(Box::new(outcome));
+    let by = implied.iter().filter_map(Review::implied_by);
+    answer.ignored = mutate::who_is_ignored(by.flat_map(|by| by.ignored()));
     answer
 }
 

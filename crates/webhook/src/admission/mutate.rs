@@ -143,7 +143,7 @@ pub fn mutate(
     match mutation {
         Ok(mutation) => {
             let passes = Passes::of(mutation.passes(), true);
-            let ignored = who_is_ignored(&mutation);
+            let ignored = who_is_ignored(mutation.ignored());
             let answer = Answer { passes: Some(passes), ..answer(&mutation, &written, mutating) };
             Mutated { ignored, ..answer.into() }
         }
@@ -231,9 +231,9 @@ fn answer(mutation: &Mutation, written: &Object, mutating: &Mutating<'_>) -> Ans
 }
 
 /// Who did not work and does not count, each once, without what was wrong: that may quote the object.
-fn who_is_ignored(mutation: &Mutation) -> Vec<String> {
+pub(super) fn who_is_ignored<'a>(ignored: impl IntoIterator<Item = &'a str>) -> Vec<String> {
     let mut all: Vec<String> = Vec::new();
-    for what in mutation.ignored() {
+    for what in ignored {
         let who = bounds::cut(what.split(": ").next().unwrap_or_default(), bounds::NAME).into_owned();
         if all.len() < MOST_IGNORED && !all.contains(&who) {
             all.push(who);

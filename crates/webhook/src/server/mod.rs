@@ -284,6 +284,7 @@ fn review(
                     let asked = admission::Asked { body, envelope, serving, own, namespace, budget, answers };
                     answer.explanations = admission::explanations(&answer, asked);
                 }
+                ignored = std::mem::take(&mut answer.ignored);
                 (body, answer)
             }
             Purpose::Mutate => {
@@ -308,7 +309,7 @@ fn review(
             }
         };
         let mut told = tell(&state, purpose, &body, &envelope, &answer, &serving, now_ns);
-        told.ignored(&envelope, &ignored);
+        told.ignored(purpose, &envelope, &ignored);
         Some(Look::Judged(Box::new(Judged { envelope, answer, told })))
     }
 }

@@ -24,18 +24,22 @@ pub(super) struct Told {
 
 impl Told {
     /// That mutators or admission policies did not work and do not count: who, and not what was wrong, which may quote the object.
-    pub(super) fn ignored(&mut self, envelope: &Envelope, ignored: &[String]) {
+    pub(super) fn ignored(&mut self, purpose: Purpose, envelope: &Envelope, ignored: &[String]) {
         if ignored.is_empty() {
             return;
         }
+        let (process, of) = match purpose {
+            Purpose::Admit => ("admission", "what the object implies"),
+            Purpose::Mutate => ("mutation", "a mutation"),
+        };
         let fields = json!({
-            "process": "mutation",
+            "process": process,
             "resource_namespace": cut(envelope.namespace(), bounds::NAME),
             "resource_name": cut(envelope.name(), bounds::NAME),
             "ignored": ignored,
         });
-        let msg = "what did not work was left out of a mutation, as its failurePolicy says";
-        self.lines.add(Level::Warn, msg, &fields);
+        let msg = format!("what did not work was left out of {of}, as its failurePolicy says");
+        self.lines.add(Level::Warn, &msg, &fields);
     }
 }
 

@@ -123,3 +123,38 @@ fn mutators_change_what_is_generated_before_it_is_judged() {
     let (allowed, message) = said(&webhook, &pod(&json!({"hostPID": true})), "CREATE");
     assert!(!allowed, "{message}");
 }
+
+/// An admission policy that always fails with what is generated, which does not count.
+const FAILING: &str = r#"
+---
+apiVersion: admissionregistration.k8s.io/v1
+kind: MutatingAdmissionPolicy
+metadata: {name: broken}
+spec:
+  failurePolicy: Ignore
+  reinvocationPolicy: Never
+  matchConstraints:
+    resourceRules: [{apiGroups: [""], apiVersions: [v1], operations: ["*"], resources: [pods]}]
+  mutations:
+  - patchType: JSONPatch
+    jsonPatch: {expression: "[JSONPatch{op: 'add', path: '/metadata/labels/a', value: object.spec.secret.text}]"}
+---
+apiVersion: admissionregistration.k8s.io/v1
+kind: MutatingAdmissionPolicyBinding
+metadata: {name: broken}
+spec: {policyName: broken}
+"#;
+
+#[test]
+fn what_did_not_work_with_what_is_generated_is_told_where_it_does_not_count() {
+    let policies = format!("{POLICIES}{TEMPLATES}{FAILING}");
+    let webhook = Webhook::mutating(&policies, "", MutationSettings::default());
+    assert!(said(&webhook, &deployment(&json!({"containers": []})), "CREATE").0);
+    let log = webhook.log.text();
+    let line = log.lines().find(|line| line.contains("left out of what the object implies"));
+    let line: Value = serde_json::from_str(line.unwrap_or_else(|| panic!("{log}"))).unwrap();
+    assert_eq!((&line["process"], &line["resource_name"]), (&json!("admission"), &json!("web")));
+    let ignored = line["ignored"].as_array().unwrap();
+    assert!(ignored.len() == 1 && ignored[0].as_str().unwrap().contains("broken"), "{line}");
+    assert!(!log.contains("secret"), "{log}");
+}
