@@ -68,8 +68,6 @@ pub struct Answer {
     pub patch: Option<Box<Patch>>,
     /// Of a request that mutators were asked about.
     pub(crate) passes: Option<Passes>,
-    /// Who did not work and does not count when what the object implies was made.
-    pub(crate) ignored: Vec<String>,
     /// Whether the message repeats parts of the object, in any form.
     pub(super) quotes_object: bool,
 }
@@ -98,7 +96,6 @@ impl Answer {
             object_name: "".into(),
             patch: None,
             passes: None,
-            ignored: Vec::new(),
             quotes_object: false,
         }
     }

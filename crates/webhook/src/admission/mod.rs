@@ -24,8 +24,8 @@ use std::time::Instant;
 
 use portcullis::{
     AdmissionMutators, Answers, Decision, Document, EnforcementAction, EnforcementPoint, EvaluationLimits,
-    Expansion, Limits, MutatorSet, Object, Process, Questions, Resource, Review, Severity, Source, Stopwatch,
-    World,
+    Expansion, ImpliedBy, Limits, MutatorSet, Object, Process, Questions, Resource, Review, Severity, Source,
+    Stopwatch, World,
 };
 use portcullis_sources::Deadline;
 
@@ -76,7 +76,8 @@ pub fn admit(
 ) -> (Envelope, Answer) {
     let (envelope, refusal) = Envelope::read(body, &BodyHead::of(body));
     let nothing = Answers::new();
-    let answer = refusal.unwrap_or_else(|| judge(body, &envelope, serving, own, namespace, budget, &nothing));
+    let answer =
+        refusal.unwrap_or_else(|| judge(body, &envelope, serving, own, namespace, budget, &nothing).answer);
     (envelope, answer)
 }
 
@@ -122,10 +123,11 @@ pub fn judge(
     namespace: Result<Option<Object>, String>,
     budget: &Budget,
     answers: &Answers,
-) -> Answer {
+) -> Validated {
+    let of = |answer| Validated { answer, ignored: Vec::new() };
     let Ready { review, warnings } = match ready(body, envelope, serving, own, namespace) {
         Ok(ready) => ready,
-        Err(answer) => return *answer,
+        Err(answer) => return of(*answer),
     };
     let deadline = Deadline::at(budget.deadline);
     let stopwatch = Since(Instant::now());
@@ -139,7 +141,7 @@ pub fn judge(
         // What it will become is not known, so it does not pass.
         Err(message) => {
             let message = bounds::cut(&message, bounds::ANSWER);
-            return Answer { quotes_object: true, ..Answer::failed(message) };
+            return of(Answer { quotes_object: true, ..Answer::failed(message) });
         }
     };
     let outcome = serving.policies.review_with(&review, &implied, &world, EnforcementPoint::Webhook);
@@ -148,8 +150,16 @@ pub fn judge(
     answer.object_name = review.object().map(|object| object.name().clone()).unwrap_or_default();
     answer.outcome = Some(Box::new(outcome));
     let by = implied.iter().filter_map(Review::implied_by);
-    answer.ignored = mutate::who_is_ignored(by.flat_map(|by| by.ignored()));
-    answer
+    Validated { answer, ignored: mutate::who_is_ignored(by.flat_map(ImpliedBy::ignored)) }
+}
+
+/// What constraints say of a request.
+#[derive(Debug)]
+pub struct Validated {
+    /// What the API server is told.
+    pub answer: Answer,
+    /// Who did not work and does not count when what the object implies was made, each once.
+    pub ignored: Vec<String>,
 }
 
 /// What every evaluation of a request sees.

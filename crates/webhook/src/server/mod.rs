@@ -25,7 +25,7 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use portcullis::{Answers, MutationLimits, Object, PolicySet, Questions};
 
-use crate::admission::{self, Answer, Budget, Envelope, Mutated, Mutating};
+use crate::admission::{self, Answer, Budget, Envelope, Mutated, Mutating, Validated};
 use crate::body::Refusal;
 use crate::memory::{Eviction, Holding, Part};
 use crate::pool::Failure;
@@ -269,14 +269,13 @@ fn review(
             }
         }
         let (own, limits, now_ns) = (&state.settings.own, state.settings.limits, state.now_ns());
-        let mut ignored = Vec::new();
-        let (body, answer) = match purpose {
+        let (body, answer, ignored) = match purpose {
             Purpose::Admit => {
                 let body = holding.take()?;
                 let budget = Budget { limits, deadline, now_ns };
                 let explains = state.decisions.as_ref().is_some_and(|recorder| recorder.content.explanations);
                 let known = explains.then(|| namespace.clone());
-                let mut answer =
+                let Validated { mut answer, ignored } =
                     admission::judge(&body, &envelope, &serving, own, namespace, &budget, &answers);
                 if let Some(namespace) = known {
                     let (body, envelope, serving) = (&*body, &envelope, &*serving);
@@ -284,8 +283,7 @@ fn review(
                     let asked = admission::Asked { body, envelope, serving, own, namespace, budget, answers };
                     answer.explanations = admission::explanations(&answer, asked);
                 }
-                ignored = std::mem::take(&mut answer.ignored);
-                (body, answer)
+                (body, answer, ignored)
             }
             Purpose::Mutate => {
                 let MutationSettings { annotates, logs: tells } = state.settings.mutation.unwrap_or_default();
@@ -299,13 +297,12 @@ fn review(
                 let may_ask = may_ask && admission::may_mutators_ask(&serving);
                 let body = if may_ask { holding.peek()? } else { holding.take()? };
                 let known = namespace.clone();
-                let Mutated { answer, questions, ignored: found } =
+                let Mutated { answer, questions, ignored } =
                     admission::mutate(&body, &envelope, &serving, own, known, &mutating);
-                ignored = found;
                 if may_ask && !questions.is_empty() {
                     return Some(Look::Asks(Box::new(Asks { questions, namespace })));
                 }
-                (if may_ask { holding.take()? } else { body }, answer)
+                (if may_ask { holding.take()? } else { body }, answer, ignored)
             }
         };
         let mut told = tell(&state, purpose, &body, &envelope, &answer, &serving, now_ns);
