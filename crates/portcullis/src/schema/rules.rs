@@ -16,6 +16,7 @@ use portcullis_cel::{
 use portcullis_value::{Budget, Limits, go_duration};
 
 use super::Problem;
+use super::describe::quoted;
 use super::kind::{Kind, Type};
 use super::node::{self, Additional, At, Node, Old, Rule, Spoken};
 use crate::error::ErrorKind;
@@ -104,8 +105,9 @@ pub(super) fn compile(
         let place = match value::str_at(rule, &["fieldPath"]).filter(|path| !path.is_empty()) {
             None => Some(Box::default()),
             Some(path) => place_in(node, path).or_else(|| {
+                let shown = quoted(&Value::from(path));
                 let message =
-                    format!("`{path}` is no field of this schema: write it as `.spec.name` or `['a key']`");
+                    format!("{shown} is no field of this schema: write it as `.spec.name` or `['a key']`");
                 problems.push(Problem::error(ErrorKind::Cel, &at.key("fieldPath"), message));
                 None
             }),
@@ -185,7 +187,8 @@ impl Types {
     }
 }
 
-/// The names and keys that a `fieldPath` goes by: `.spec.name`, `['a key']`. None, if the schema has no such field.
+/// The names and keys that a `fieldPath` goes by: `.spec.name`, `['a key']`. None, if the schema has no such field. API servers
+/// take no other form of paths, such as [`crate::FieldPath::parse`] reads, and quotes in keys after a backslash.
 fn place_in(node: &Node, path: &str) -> Option<Box<[Arc<str>]>> {
     let (mut node, mut rest) = (node, path);
     let mut place: Vec<Arc<str>> = Vec::new();
