@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use portcullis::{
-    Answers, ConstraintKey, ConstraintResult, Elsewhere, EnforcementPoint, Error, ErrorKind,
+    Answers, ConstraintKey, ConstraintResult, Counting, Elsewhere, EnforcementPoint, Error, ErrorKind,
     EvaluationLimits, Expansion, ExpansionSet, FieldPath, Finding as FoundIn, Gvk, ImpliedBy, Inventory,
     LimitKind, Limits, Object, Place as Placement, Places, PolicySet, Position, Precision, Process,
     Questions, Review, Settled, Severity, Verdict as Said, World,
@@ -459,7 +459,8 @@ impl Judge<'_> {
         answers: &'w Answers,
     ) -> World<'w> {
         let world = World::new(self.inventory).with_limits(limits).with_now(self.now_ns);
-        world.with_watch(deadline).with_answers(answers)
+        // Nobody is told what it takes.
+        world.with_watch(deadline).with_answers(answers).with_counting(Counting::NearLimits)
     }
 
     /// Explains those findings of an object that may be among the first of their constraints, one at a time in the whole program and with

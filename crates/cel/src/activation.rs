@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use portcullis_value::{AccessAnswer, AccessQuestion};
 
+use crate::brief::{Names, Sight, Stop};
 use crate::error::EvalError;
 use crate::value::CelValue;
 
@@ -49,6 +50,16 @@ impl Variables {
     pub fn with(mut self, name: &str, value: CelValue) -> Self {
         self.0.insert(name.to_owned(), value);
         self
+    }
+}
+
+impl<'e> Names<'e> for Variables {
+    fn variable(&'e self, name: &str) -> Option<&'e CelValue> {
+        self.0.get(name)
+    }
+
+    fn field(&'e self, _: &str, _: &str, _: Option<u32>) -> Result<Sight<'e>, Stop> {
+        Err(Stop::Unsure)
     }
 }
 

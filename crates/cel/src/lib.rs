@@ -16,6 +16,7 @@
 
 mod activation;
 mod ast;
+mod brief;
 mod call;
 mod changes;
 mod check;
@@ -41,6 +42,7 @@ mod types;
 mod value;
 
 pub use activation::{Activation, Variables};
+pub use brief::{Allowance, BYTES_OF_UNIT, COST_OF_UNIT, Names, STEPS_OF_UNIT, Scratch, Sight, Stop};
 pub use changes::{Change, changes};
 pub use cost::PER_CALL_LIMIT;
 pub use diagnostic::{Diagnostic, DiagnosticKind};

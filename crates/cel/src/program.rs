@@ -1,12 +1,13 @@
 //! Expressions that are ready to be evaluated.
 
 use std::collections::BTreeSet;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use portcullis_value::{Budget, LimitKind};
 
 use crate::activation::Activation;
 use crate::ast::{Ast, ExprId};
+use crate::brief::{Allowance, Names, Outline, Sight, Sketch, Stop};
 use crate::check::check;
 use crate::cost::PER_CALL_LIMIT;
 use crate::diagnostic::{Diagnostic, DiagnosticKind};
@@ -24,7 +25,7 @@ const MAX_NESTING: u32 = 500;
 
 /// Deepest nesting of what an expression comes to: as deep as lists can be written. It may be a variable of
 /// another, which nests it again, and so on; values are compared and dropped recursively.
-const MAX_VALUE_NESTING: u32 = 250;
+pub(crate) const MAX_VALUE_NESTING: u32 = 250;
 
 /// An expression that was checked. A clone shares it.
 ///
@@ -50,6 +51,8 @@ const MAX_VALUE_NESTING: u32 = 250;
 #[derive(Clone, Debug)]
 pub struct Program {
     plan: Arc<Plan>,
+    /// Made when it is first evaluated briefly; none if it is too large for that.
+    outline: Arc<OnceLock<Option<Outline>>>,
     result: Type,
     nesting: u32,
 }
@@ -81,7 +84,7 @@ impl Program {
         let checked = check(&ast, environment)?;
         let result = checked.ty(ast.root).clone();
         let plan = Arc::new(plan(&ast, &checked, environment)?);
-        Ok(Self { plan, result, nesting })
+        Ok(Self { plan, outline: Arc::default(), result, nesting })
     }
 
     /// As [`Self::compile`], for an expression that has to be of one of some types.
@@ -159,6 +162,22 @@ impl Program {
         });
         let result = result.map_err(Fault::told);
         Evaluation { result, cost }
+    }
+}
+
+impl Program {
+    /// What evaluating comes to, without counting, where that is known within an allowance.
+    ///
+    /// # Errors
+    ///
+    /// Where there is no value, and where nothing is known.
+    pub fn evaluate_briefly<'e>(
+        &'e self,
+        names: &'e dyn Names<'e>,
+        allowance: &'e Allowance<'e>,
+    ) -> Result<Sight<'e>, Stop> {
+        let outline = self.outline.get_or_init(|| Outline::of(&self.plan)).as_ref().ok_or(Stop::Unsure)?;
+        Sketch::new(outline, names, allowance).run()
     }
 }
 

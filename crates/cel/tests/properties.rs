@@ -6,8 +6,9 @@ use std::cell::Cell;
 use std::sync::Arc;
 
 use portcullis_cel::{
-    AccessUser, Activation, CelValue, Diagnostic, DiagnosticKind, Environment, EvalError, EvalErrorKind,
-    Evaluation, Program, Rights, Type, Variables,
+    AccessUser, Activation, Allowance, BYTES_OF_UNIT, COST_OF_UNIT, CelValue, Diagnostic, DiagnosticKind,
+    Environment, EvalError, EvalErrorKind, Evaluation, Program, Rights, STEPS_OF_UNIT, Scratch, Stop, Type,
+    Variables,
 };
 use portcullis_value::{Budget, LimitKind, Limits, Value, Watch};
 use proptest::prelude::*;
@@ -113,8 +114,95 @@ fn expression() -> impl Strategy<Value = String> {
     })
 }
 
+/// A value by what it says: a list is the same wherever it lies.
+fn shown(value: &CelValue) -> String {
+    match value {
+        CelValue::List(list) => {
+            format!("[{}]", list.iter().map(|item| shown(&item)).collect::<Vec<_>>().join(", "))
+        }
+        CelValue::Map(map) => {
+            let entries = map.entries().into_iter();
+            let entries = entries.map(|(key, value)| format!("{}: {}", shown(&key), shown(&value)));
+            format!("{{{}}}", entries.collect::<Vec<_>>().join(", "))
+        }
+        other => format!("{other:?}"),
+    }
+}
+
+/// Whether a brief evaluation is sure, and then right: about the value, about an error, and about what counting would have
+/// come to.
+fn is_sure(text: &str) -> Result<bool, TestCaseError> {
+    let Ok(program) = Program::compile(text, &environment()) else { return Ok(false) };
+    let variables = variables();
+    let mut budget = Budget::new(Limits::default(), None);
+    let evaluation = program.evaluate(&variables, &mut budget);
+    let scratch = Scratch::default();
+    let allowance = Allowance::within(&scratch, u64::MAX, u64::MAX, u64::MAX);
+    let all = allowance.left();
+    let brief = program.evaluate_briefly(&variables, &allowance);
+    match (&brief, &evaluation.result) {
+        (Err(Stop::Unsure), _) => return Ok(false),
+        (Ok(brief), Ok(value)) => {
+            prop_assert_eq!(shown(&brief.to_value()), shown(value), "{}", text);
+            prop_assert_eq!(brief.as_bool(), value.as_bool());
+            prop_assert_eq!(brief.as_str(), value.as_str());
+        }
+        (Err(Stop::NoValue), Err(error)) => {
+            prop_assert_eq!(error.kind, EvalErrorKind::Evaluation, "{}", text)
+        }
+        (brief, result) => prop_assert!(false, "{}: briefly {:?}, and {:?}", text, brief, result),
+    }
+    let units = all - allowance.left();
+    let bounds =
+        [(evaluation.cost, COST_OF_UNIT), (budget.steps(), STEPS_OF_UNIT), (budget.memory(), BYTES_OF_UNIT)];
+    for (taken, of_unit) in bounds {
+        prop_assert!(taken <= units * of_unit, "{}: {} with {} units of {}", text, taken, units, of_unit);
+    }
+    Ok(true)
+}
+
+#[test]
+fn most_expressions_are_evaluated_briefly() {
+    let sure = [
+        "object.a.b[0] == 1 && has(object.a.b) && !has(object.a.z)",
+        "object.a.z == 1",
+        "object.a.z == 1 || true",
+        "object.a.b.filter(x, x == 1).map(x, x + 1).size() == 1",
+        "object.a.b.exists(x, x.c == true)",
+        "object.a.b.all(x, x.c == true)",
+        "object.a.b.map(x, x.c)",
+        "object.a.transformList(k, v, k + ': ' + string(size(v))).join(', ') + '.'",
+        "l + [i] + l == [3, 1, 7, 3, 1]",
+        "i in l || s in ['text', 'other'] || i in [7, 8]",
+        "{'a': dyn(i), 'b': dyn([s])}.b[0].startsWith('te')",
+        "s.startsWith(object.a.b[2]) ? s + '!' + s : ['x', s].join()",
+        "s.matches('^t.*t$') && s.lowerAscii().contains('ex')",
+        "[[1, 2], [3]].map(x, x.map(y, y + size(l)))",
+        "l.sum() + i + int('1')",
+        "string(object)",
+        "s.find(object.a.z)",
+    ];
+    for text in sure {
+        assert!(is_sure(text).unwrap(), "{text}");
+    }
+    for text in [
+        "optional.of(i)",
+        "object.?a.?z",
+        "l.exists_one(x, x == 3)",
+        "object.a.b[?0]",
+        "has((b ? object : object.a).a)",
+    ] {
+        assert!(!is_sure(text).unwrap(), "{text}");
+    }
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { cases: 2_000, ..ProptestConfig::default() })]
+
+    #[test]
+    fn what_is_evaluated_briefly_is_so(text in expression()) {
+        is_sure(&text)?;
+    }
 
     /// Twice the same answer at the same cost; never more than the limit.
     #[test]

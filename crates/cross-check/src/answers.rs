@@ -26,7 +26,7 @@ impl Answer {
             Verdict::Error(error) if error.limit.is_some() => {
                 Err(format!("it met a limit of ours: {}", error.message))
             }
-            Verdict::Error(error) if result.steps == 0 => {
+            Verdict::Error(error) if result.steps == Some(0) => {
                 Err(format!("it was not evaluated: {}", error.message))
             }
             Verdict::Error(error) => Ok(Self::Error(error.message.clone())),

@@ -375,7 +375,7 @@ impl ResultOf {
             constraint: Key::of(result.key()),
             implied_by: implied_by(result),
             prints: result.prints.clone(),
-            steps: result.steps,
+            steps: result.steps.unwrap_or(0),
             verdict: match &result.verdict {
                 Verdict::Pass => "pass",
                 Verdict::Violations(_) => "violations",

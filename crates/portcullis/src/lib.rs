@@ -195,4 +195,4 @@ pub use schema::definition_rules;
 pub use scope::{Place, Places, Scope, Scopes, Settled};
 pub use source::{Location, Source};
 pub use upgrade::RegoUpgrade;
-pub use world::{Stopwatch, World};
+pub use world::{Counting, Stopwatch, World};

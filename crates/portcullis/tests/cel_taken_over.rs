@@ -9,7 +9,7 @@
     reason = "a test panics when it fails"
 )]
 
-use portcullis::{EnforcementPoint, EvaluationLimits, Inventory, Outcome, PolicySet, World};
+use portcullis::{Counting, EnforcementPoint, EvaluationLimits, Inventory, Outcome, PolicySet, World};
 use portcullis_testkit::builders::{constraint, pod, policies, review};
 use portcullis_testkit::harness::render;
 use proptest::prelude::*;
@@ -77,7 +77,7 @@ fn documents() -> Vec<Value> {
 fn said(mut outcome: Outcome, key: &str) -> String {
     outcome.results.retain(|result| result.key().to_string() == key);
     assert_eq!(outcome.results.len(), 1, "{key}");
-    let steps: Vec<u64> = outcome.results.iter().map(|result| result.steps).collect();
+    let steps: Vec<u64> = outcome.results.iter().filter_map(|result| result.steps).collect();
     format!("{steps:?} {}", render(&outcome))
 }
 
@@ -140,6 +140,12 @@ proptest! {
                 let key = format!("{kind}/{name}");
                 let by_itself = alone(kind, name).review(&review, &world, EnforcementPoint::Webhook);
                 prop_assert_eq!(said(together.clone(), &key), said(by_itself, &key));
+            }
+            // Where nobody counts, limits are what they are.
+            let uncounted = world.with_counting(Counting::NearLimits);
+            for _ in 0..2 {
+                let uncounted = all.review(&review, &uncounted, EnforcementPoint::Webhook);
+                prop_assert_eq!(render(&together), render(&uncounted));
             }
         }
     }

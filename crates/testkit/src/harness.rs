@@ -14,9 +14,10 @@ use std::fmt::Write as _;
 use std::thread;
 
 use portcullis::{
-    Change, Decision, Document, EnforcementAction, EnforcementPoint, Error, Expansion, ExpansionChange,
-    ExpansionSet, ExpansionStore, Inventory, InventoryStore, Object, ObjectKey, ObjectSource as Source,
-    Outcome, PolicySet, PolicyStore, Process, Resource, Review, Severity, TemplateName, Uses, Verdict, World,
+    Change, Counting, Decision, Document, EnforcementAction, EnforcementPoint, Error, Expansion,
+    ExpansionChange, ExpansionSet, ExpansionStore, Inventory, InventoryStore, Object, ObjectKey,
+    ObjectSource as Source, Outcome, PolicySet, PolicyStore, Process, Resource, Review, Severity,
+    TemplateName, Uses, Verdict, World,
 };
 
 use crate::case::{Applies, Case, Expect, ExpectedFinding, File, ObjectSource, Point, Problem};
@@ -121,7 +122,15 @@ fn judged(
 ) -> Result<Outcome, String> {
     let world = World::new(inventory);
     let implied = review.implied(&Expansion::new(expansions), &world).map_err(|error| error.to_string())?;
-    Ok(policies.review_with(review, &implied, &world, point))
+    let outcome = policies.review_with(review, &implied, &world, point);
+    let uncounted = world.with_counting(Counting::NearLimits);
+    let uncounted = render(&policies.review_with(review, &implied, &uncounted, point));
+    let counted = render(&outcome);
+    if counted == uncounted {
+        Ok(outcome)
+    } else {
+        Err(format!("where nobody counts: {uncounted}instead of: {counted}"))
+    }
 }
 
 /// Expansion templates compiled in every order, and one change at a time.

@@ -367,7 +367,7 @@ impl Counts {
             *number += 1;
         }
         row.took += Duration::from_nanos(result.took_ns.unwrap_or_default());
-        row.steps = row.steps.saturating_add(result.steps);
+        row.steps = row.steps.saturating_add(result.steps.unwrap_or(0));
     }
 
     /// Found without a copy of the key, but for the first time.

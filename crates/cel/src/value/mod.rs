@@ -215,6 +215,9 @@ pub enum Map {
 #[derive(Clone, Debug, Default)]
 pub struct Entries(pub(crate) BTreeMap<Key, (CelValue, CelValue)>);
 
+/// So many entries are looked at one by one.
+const MOST_SCANNED: usize = 8;
+
 impl Map {
     /// How many entries it has.
     #[must_use]
@@ -281,6 +284,15 @@ impl From<Entries> for Map {
 }
 
 impl Entries {
+    /// The value of a key that is a text, where it is.
+    pub(crate) fn text(&self, key: &str) -> Option<&CelValue> {
+        let is_it = |place: &Key| matches!(place, Key::Text(text) if text.as_str() == key);
+        if self.0.len() <= MOST_SCANNED {
+            return self.0.iter().find(|(place, _)| is_it(place)).map(|(_, (_, value))| value);
+        }
+        self.0.get(&Key::Text(key.into())).map(|(_, value)| value)
+    }
+
     /// Puts an entry in; of those with the same key the last one counts. None if the key can be none.
     pub fn insert(&mut self, key: CelValue, value: CelValue) -> Option<()> {
         let place = match Key::of(&key) {

@@ -5,9 +5,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use portcullis::{
-    Answers, ConstraintKey, Decision, Elsewhere, EnforcementAction, EnforcementPoint, Error, Expansion,
-    ExpansionSet, FieldPath, Fight, Fixes, ImpliedBy, Inventory, Location, Object, Outcome, Place, Places,
-    PolicySet, Position, Precision, Process, Questions, Review, Verdict, Why, World,
+    Answers, ConstraintKey, Counting, Decision, Elsewhere, EnforcementAction, EnforcementPoint, Error,
+    Expansion, ExpansionSet, FieldPath, Fight, Fixes, ImpliedBy, Inventory, Location, Object, Outcome, Place,
+    Places, PolicySet, Position, Precision, Process, Questions, Review, Verdict, Why, World,
 };
 use portcullis_report::{
     self as report, Action, Details, Finding, Implied, InText, ObjectName, Reviewed, Subject as Judgeable,
@@ -158,6 +158,8 @@ impl Judging<'_> {
         let watch = Watch::start();
         let world = self.evaluating.world(self.inventory, &deadline).with_answers(&self.answers);
         let world = if self.stats { world.with_stopwatch(&watch) } else { world };
+        let is_told = self.traces || self.stats;
+        let world = world.with_counting(if is_told { Counting::Always } else { Counting::NearLimits });
         let (point, process) = (POINT, Process::Webhook);
         let elsewhere_of = |review: &Review, object: &Object| -> Vec<Error> {
             let found = self.policies.review_elsewhere(review, &world, point, process);

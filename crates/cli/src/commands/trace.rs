@@ -37,12 +37,13 @@ impl Done {
             let object = result.constraint.object().to_json();
             object.pointer("/spec/parameters").cloned().unwrap_or_else(|| serde_json::json!({}))
         };
-        let mut done = Self::new(policy, &result.verdict, result.steps);
+        let steps = result.steps.unwrap_or(0);
+        let mut done = Self::new(policy, &result.verdict, steps);
         done.took_ns = result.took_ns.unwrap_or_default();
         if traces {
             let implied = result.implied_by.as_ref().map(|by| format!("implied by {}", by.template()));
             let begin = implied.into_iter().chain([format!("parameters: {}", parameters())]);
-            done.trace = account(begin, &result.prints, &result.verdict, result.steps);
+            done.trace = account(begin, &result.prints, &result.verdict, steps);
         }
         done
     }

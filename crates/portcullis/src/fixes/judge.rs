@@ -31,7 +31,7 @@ impl Judge<'_> {
         let implied = review.implied(self.expansion, self.world).ok()?;
         let outcome = self.set.review_with(review, &implied, self.world, self.point);
         for result in &outcome.results {
-            self.spend(result.steps);
+            self.spend(result.steps.unwrap_or(0));
         }
         Some(Standing::of(&outcome))
     }
@@ -50,7 +50,7 @@ impl Judge<'_> {
         let mut standing = Standing::default();
         self.set.review_some(review, self.world, self.point, &|one| one == key, |ask| {
             let result = ask(self.world);
-            self.spend(result.steps);
+            self.spend(result.steps.unwrap_or(0));
             standing.add(result.key(), "", &result.verdict);
         });
         standing

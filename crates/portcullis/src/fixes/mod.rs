@@ -30,7 +30,7 @@ use crate::names::ConstraintKey;
 use crate::object::Object;
 use crate::policy::PolicySet;
 use crate::review::Review;
-use crate::world::World;
+use crate::world::{Counting, World};
 
 pub use fix::{Fix, FixDecision, FixEdit};
 use judge::{Judge, MOST_STEPS, Standing};
@@ -85,6 +85,8 @@ impl PolicySet {
         is_wanted: &dyn Fn(&ConstraintKey, &str) -> bool,
     ) -> Fixes {
         let mut fixes = Fixes::default();
+        // Steps are what bounds all of it.
+        let world = &world.with_counting(Counting::Always);
         let judge = Judge { set: self, expansion, world, point, steps: Cell::new(MOST_STEPS) };
         let is_open = review.operation() != Operation::Delete && !self.excludes(process, review);
         let Some(object) = review.object.as_ref().filter(|_| is_open) else { return fixes };

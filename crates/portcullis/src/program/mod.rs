@@ -29,6 +29,7 @@ use crate::error::Error;
 use crate::schema::Schema;
 use crate::source::Location;
 use crate::value::Value;
+use crate::world::Counting;
 
 pub(crate) use admission::{
     AnnotationAnswer, Asking, FieldType, JsonOperation, KindType, MutationForm, Naming, ObjectType,
@@ -80,7 +81,8 @@ impl Workspace {
 pub(crate) struct Evaluation {
     pub(crate) result: Result<Vec<RawViolation>, EvaluationError>,
     pub(crate) prints: Vec<String>,
-    pub(crate) steps: u64,
+    /// None, if nobody counted.
+    pub(crate) steps: Option<u64>,
     /// What it asks of the world outside and is not answered; the result is an error then.
     pub(crate) questions: Questions,
 }
@@ -294,7 +296,7 @@ impl Program {
                 Evaluation {
                     result: Err(EvaluationError::new(message)),
                     prints: Vec::new(),
-                    steps: 0,
+                    steps: Some(0),
                     questions: Questions::default(),
                 }
             }
@@ -329,4 +331,5 @@ pub(crate) struct Surroundings<'a> {
     pub(crate) answers: Option<&'a Answers>,
     /// Who wants to know what is reached.
     pub(crate) coverage: Option<&'a PolicyCoverage>,
+    pub(crate) counting: Counting,
 }

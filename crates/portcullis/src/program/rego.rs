@@ -195,7 +195,12 @@ impl RegoProgram {
         }));
         let Ok(evaluation) = caught else {
             let result = Err(EvaluationError::new("the evaluation panicked: please report this"));
-            return Evaluation { result, prints: Vec::new(), steps: 0, questions: Questions::default() };
+            return Evaluation {
+                result,
+                prints: Vec::new(),
+                steps: Some(0),
+                questions: Questions::default(),
+            };
         };
         let result = match &evaluation.result {
             Ok(value) => violations(value).and_then(|found| match &evaluation.failed_answer {
@@ -210,7 +215,7 @@ impl RegoProgram {
             Err(error) => Err(self.evaluation_error(error)),
         };
         let portcullis_rego::Evaluation { prints, steps, questions, .. } = evaluation;
-        Evaluation { result, prints, steps, questions }
+        Evaluation { result, prints, steps: Some(steps), questions }
     }
 
     fn evaluate_covered(

@@ -15,7 +15,7 @@ use crate::policy::{CompiledConstraint, PolicySet};
 use crate::program::{EvaluationError, Followed, FollowedFact, FollowedRule, RuleKind, Surroundings};
 use crate::source::Location;
 use crate::value::{self, Value, View};
-use crate::world::World;
+use crate::world::{Counting, World};
 
 /// Most bytes of a value that is told.
 const MOST_VALUE: usize = 1 << 10;
@@ -261,6 +261,7 @@ pub(crate) fn followed(
         seed: world.seed(),
         answers: world.answers(),
         coverage: None,
+        counting: Counting::Always,
     };
     template.program.follow(&input, &surroundings)
 }

@@ -132,7 +132,7 @@ impl PolicySet {
                 let start = world.read_stopwatch();
                 let (verdict, prints, steps, questions) = if let Some(why) = &unknown {
                     let error = EvaluationError::new(why.clone());
-                    (Verdict::Error(error), Vec::new(), 0, Questions::default())
+                    (Verdict::Error(error), Vec::new(), Some(0), Questions::default())
                 } else {
                     let seen = seen.get_or_init(|| Seen::of(review, namespace, world));
                     evaluate(self, constraint, review, seen, &judged, *world)
@@ -353,7 +353,7 @@ fn evaluate(
     seen: &Seen,
     judged: &OnceCell<Option<Arc<Judged>>>,
     world: World<'_>,
-) -> (Verdict, Vec<String>, u64, Questions) {
+) -> (Verdict, Vec<String>, Option<u64>, Questions) {
     let template = &constraint.template;
     let input = constraint.input(&seen.review);
     let indexes = world.inventory().and_then(|inventory| inventory.indexes(&template.program, set));
@@ -368,6 +368,7 @@ fn evaluate(
         seed: world.seed(),
         answers: world.answers(),
         coverage: world.coverage(),
+        counting: world.counting(),
     };
     let mut workspace = seen.workspace.borrow_mut();
     let evaluation = template.program.evaluate(&mut workspace, &input, &surroundings);

@@ -62,8 +62,9 @@ pub struct ConstraintResult {
     pub verdict: Verdict,
     /// What the policy printed with `print`.
     pub prints: Vec<String>,
-    /// Steps that the evaluation took; the same on every machine.
-    pub steps: u64,
+    /// Steps that the evaluation took, of a policy in CEL what it cost; the same on every machine. None where nobody counted:
+    /// [`crate::World::with_counting`].
+    pub steps: Option<u64>,
     /// Nanoseconds that it took; `None` if the world has no stopwatch.
     pub took_ns: Option<u64>,
     /// What it asks of the world outside and [`crate::World::with_answers`] does not know. If there is anything, the

@@ -31,7 +31,7 @@ pub(super) struct Said {
     pub(super) denial: Option<EvaluationError>,
     /// What could not be evaluated and does not count, as the policy says.
     pub(super) ignored: Vec<String>,
-    pub(super) steps: u64,
+    pub(super) steps: Option<u64>,
     /// What it asks and nobody answered: `denial` says so.
     pub(super) questions: Questions,
 }
@@ -39,7 +39,7 @@ pub(super) struct Said {
 impl Said {
     pub(super) fn pass() -> Self {
         let (ignored, questions) = (Vec::new(), Questions::default());
-        Self { verdict: Some(Verdict::Pass), denial: None, ignored, steps: 0, questions }
+        Self { verdict: Some(Verdict::Pass), denial: None, ignored, steps: Some(0), questions }
     }
 }
 
@@ -118,7 +118,7 @@ impl Review {
         bound: &BoundPolicy,
         namespace: Option<&Object>,
         world: &World<'_>,
-    ) -> (BoundAnswer, u64, Questions) {
+    ) -> (BoundAnswer, Option<u64>, Questions) {
         let asking = Asking::new(world.answers());
         let inventory = inventory(world);
         let kinds = Kinds::new(&inventory);
@@ -126,7 +126,7 @@ impl Review {
         let (answer, steps) = bound.judge(&self.attributes(&kinds), &around);
         // What is decided all the same needs no answer.
         let is_unknown = matches!(answer, BoundAnswer::Unknown(_));
-        (answer, steps, if is_unknown { asking.into_questions() } else { Questions::default() })
+        (answer, Some(steps), if is_unknown { asking.into_questions() } else { Questions::default() })
     }
 }
 

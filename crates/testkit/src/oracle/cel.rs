@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use portcullis_cel::{
-    CelValue, Diagnostic, DiagnosticKind, Entries, Environment, EvalErrorKind, Evaluation, Map, Program,
-    Timestamp, Type, Variables,
+    Allowance, COST_OF_UNIT, CelValue, Diagnostic, DiagnosticKind, Entries, Environment, EvalErrorKind,
+    Evaluation, Map, Program, Scratch, Stop, Timestamp, Type, Variables,
 };
 use portcullis_value::{Budget, Limits, Number};
 use serde_json::Value;
@@ -67,6 +67,7 @@ fn judge(
             let mut budget = Budget::new(LIMITS, None);
             let evaluation = program.evaluate(&values, &mut budget);
             differs(&program, &evaluation, answer, &mut notes)
+                .or_else(|| differs_briefly(&program, &values, &evaluation, &mut notes))
         }
     };
     let shown: String = text.chars().take(160).collect();
@@ -111,6 +112,43 @@ fn refused(
     one.sort();
     other.sort();
     (one != other).then(|| format!("refused otherwise: {given:?}, not {wanted:?}"))
+}
+
+/// How an evaluation that does not count differs from the one that does.
+fn differs_briefly(
+    program: &Program,
+    values: &Variables,
+    evaluation: &Evaluation,
+    notes: &mut Vec<(&'static str, bool)>,
+) -> Option<String> {
+    let scratch = Scratch::default();
+    let allowance = Allowance::within(&scratch, u64::MAX, u64::MAX, u64::MAX);
+    let all = allowance.left();
+    let brief = program.evaluate_briefly(values, &allowance);
+    notes.push(("evaluated without counting as well", !matches!(brief, Err(Stop::Unsure))));
+    let cost = (all - allowance.left()).saturating_mul(COST_OF_UNIT);
+    match (&brief, &evaluation.result) {
+        (Err(Stop::Unsure), _) => None,
+        _ if evaluation.cost > cost => Some(format!("costs {}, briefly {cost} at most", evaluation.cost)),
+        (Err(Stop::NoValue), Err(error)) if error.kind == EvalErrorKind::Evaluation => None,
+        (Ok(brief), Ok(value)) if plain(&brief.to_value()) == plain(value) => None,
+        (brief, result) => Some(format!("{result:?}, and briefly {brief:?}")),
+    }
+}
+
+/// A value by what it says: a list is the same wherever it lies.
+fn plain(value: &CelValue) -> String {
+    match value {
+        CelValue::List(list) => {
+            format!("[{}]", list.iter().map(|item| plain(&item)).collect::<Vec<_>>().join(", "))
+        }
+        CelValue::Map(map) => {
+            let entries = map.entries().into_iter();
+            let entries = entries.map(|(key, value)| format!("{}: {}", plain(&key), plain(&value)));
+            format!("{{{}}}", entries.collect::<Vec<_>>().join(", "))
+        }
+        other => format!("{other:?}"),
+    }
 }
 
 fn without_numbers(message: &str) -> String {

@@ -7,13 +7,14 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use portcullis::{
-    Document, EnforcementPoint, Error, ErrorKind, Inventory, Object, PolicySet, Resource, Review, Severity,
-    Verdict, World,
+    Counting, Document, EnforcementPoint, Error, ErrorKind, Inventory, Object, PolicySet, Resource, Review,
+    Severity, Verdict, World,
 };
 use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::{Judgement, expansions};
+use crate::harness::render;
 
 /// Objects by name.
 pub(super) type Fixtures = BTreeMap<String, Value>;
@@ -135,7 +136,16 @@ fn difference(case: &Case, fixtures: &Fixtures) -> Result<Option<Result<(), Stri
             .ok_or_else(|| format!("no point is called `{name}`"))?,
     };
     let inventory = Inventory::empty();
-    let outcome = policies.review(&review, &World::new(&inventory), point);
+    let world = World::new(&inventory);
+    let outcome = policies.review(&review, &world, point);
+    let uncounted = policies.review(&review, &world.with_counting(Counting::NearLimits), point);
+    if render(&outcome) != render(&uncounted) {
+        return Ok(Some(Err(format!(
+            "{}, and where nobody counts {}",
+            render(&outcome),
+            render(&uncounted)
+        ))));
+    }
     let mut given = Vec::new();
     for result in &outcome.results {
         let action = result.declared().to_owned();

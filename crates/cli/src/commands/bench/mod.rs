@@ -20,9 +20,9 @@ use std::time::Instant;
 
 use anyhow::Context as _;
 use portcullis::{
-    ConstraintKey, Decision, Document, EnforcementPoint, Engine, EngineChoice, Inventory, InventoryStore,
-    Limits, Object, Places, PolicySet, PolicySettings, Resource, Review, Source, Stopwatch, TemplateName,
-    Unsupported, World,
+    ConstraintKey, Counting, Decision, Document, EnforcementPoint, Engine, EngineChoice, Inventory,
+    InventoryStore, Limits, Object, Places, PolicySet, PolicySettings, Resource, Review, Source, Stopwatch,
+    TemplateName, Unsupported, World,
 };
 use portcullis_report::bench::{
     BenchReport, ConstraintCost, MemoryStats, Setup, Span, Thresholds, compare, stats,
@@ -302,7 +302,7 @@ struct Measured {
 impl Bench<'_> {
     /// Without a deadline, which would ask for the time: steps and memory are what bounds it.
     fn world(&self) -> World<'_> {
-        self.evaluating.untimed(self.inventory)
+        self.evaluating.untimed(self.inventory).with_counting(Counting::NearLimits)
     }
 
     /// One review, and how many findings it has.
@@ -387,6 +387,7 @@ impl Bench<'_> {
         let rounds = self.args.iterations.clamp(1, ATTRIBUTED);
         let watch = Watch(Instant::now());
         let world = self.world().with_stopwatch(&watch);
+        let counting = self.world().with_counting(Counting::Always);
         let mut costs: BTreeMap<ConstraintKey, ConstraintCost> = BTreeMap::new();
         for constraint in self.set.constraints() {
             let key = constraint.key().clone();
@@ -408,7 +409,7 @@ impl Bench<'_> {
                     cost.duration.0 += result.took_ns.unwrap_or_default();
                     if round == 0 {
                         cost.reviews += 1;
-                        cost.steps += result.steps;
+                        cost.steps += ask(&counting).steps.unwrap_or(0);
                         cost.violations += portcullis::Finding::of(&result).len() as u64;
                         cost.allocs.iter_mut().for_each(|count| *count += allocated.count);
                         cost.bytes.iter_mut().for_each(|bytes| *bytes += allocated.bytes);

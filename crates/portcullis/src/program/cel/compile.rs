@@ -175,6 +175,7 @@ impl<'d> Compiler<'d> {
             document: document.clone(),
             levels: 1 + variables.iter().map(|variable| variable.levels).max().unwrap_or(0),
             operations: source.expressions().count(),
+            is_placed: are_placed(&variables, &known),
             numbers: sound(known),
             variables,
             variables_object: CelValue::Object(VARIABLES.into()),
@@ -365,6 +366,13 @@ impl<'d> Compiler<'d> {
 /// The variables of which nothing is wrong.
 pub(super) fn sound(known: Numbers) -> BTreeMap<Arc<str>, usize> {
     known.into_iter().filter_map(|(name, number)| Some((name, number?))).collect()
+}
+
+/// Whether each variable has a name of its own and its number as its place among the fields of `variables`: they were added
+/// in this order, and no other.
+pub(super) fn are_placed(variables: &[Variable], known: &Numbers) -> bool {
+    let is_there = |(number, variable): (usize, &Variable)| known.get(&variable.name) == Some(&Some(number));
+    variables.len() == known.len() && variables.iter().enumerate().all(is_there)
 }
 
 /// A type by the names of its declaration, as the API server writes it here.

@@ -47,16 +47,26 @@ impl CelProgram {
                 coverage.note(self.place(expression, Some(answer)));
             }
         };
-        let seen = review.see(input, surroundings.constraint);
+        let seen = review.see(input);
+        let own = CelValue::from(surroundings.constraint.clone());
         let constraint = match surroundings.special {
             Some(Special::Cel(constraint)) => Some(&**constraint),
             Some(Special::Rego(_)) | None => None,
         };
+        if let Some(violations) = self.judge_briefly(&seen, &own, review, constraint, surroundings) {
+            return Evaluation {
+                result: Ok(violations),
+                prints: Vec::new(),
+                steps: None,
+                questions: Questions::default(),
+            };
+        }
+        let seen = Seen { constraint: own, ..(*seen).clone() };
         let kept = Kept::of(review, constraint);
         let (result, steps) = self.within(limits, STEPS, watch, &kept, &Asking::nobody(), |tank, cost| {
             self.judge(&seen, tank, cost, &said)
         });
-        Evaluation { result, prints: Vec::new(), steps, questions: Questions::default() }
+        Evaluation { result, prints: Vec::new(), steps: Some(steps), questions: Questions::default() }
     }
 
     /// Runs what evaluates expressions within limits that they have in common, with so many times the steps. The
@@ -216,10 +226,12 @@ impl CelProgram {
 impl Validation {
     /// The message: that of the expression if it has one that can be shown, or else the one that is written.
     pub(super) fn said(&self, made: Option<String>) -> String {
-        let made = made
-            .as_deref()
-            .map(str::trim)
-            .filter(|made| !made.is_empty() && made.len() <= LONGEST_MESSAGE && !made.contains(['\n', '\r']));
+        let made = made.as_deref().map(str::trim).filter(|made| {
+            !made.is_empty()
+                && made.len() <= LONGEST_MESSAGE
+                && !made.as_bytes().contains(&b'\n')
+                && !made.as_bytes().contains(&b'\r')
+        });
         match (made, &self.message) {
             (Some(made), _) => made.to_owned(),
             (None, Some(message)) if !message.trim().is_empty() => message.trim().to_owned(),
@@ -620,15 +632,7 @@ impl Activation for Scope<'_> {
         if object != VARIABLES {
             return Ok(None);
         }
-        let variables = &self.program.variables;
-        // Where nothing is wrong with any, and all have names of their own, the place is the number.
-        let placed = place.and_then(|place| usize::try_from(place).ok()).filter(|place| {
-            let is_it = |variable: &Variable| *variable.name == *field;
-            variables.len() == self.program.numbers.len() && variables.get(*place).is_some_and(is_it)
-        });
-        let Some(number) = placed.or_else(|| self.program.numbers.get(field).copied()) else {
-            return Ok(None);
-        };
+        let Some(number) = self.program.number_of(field, place) else { return Ok(None) };
         self.read(number)
     }
 

@@ -4,13 +4,13 @@
 //! Whoever takes a value over is charged as if it had been made: what it cost, its steps, its memory, and the
 //! variables that were read for it. Where that is more than is left, it is made again, and so fails as it would have.
 
-use std::cell::RefCell;
+use std::cell::{Cell, OnceCell, RefCell};
 use std::collections::HashMap;
 use std::hash::{BuildHasherDefault, Hash, Hasher};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 
-use portcullis_cel::{CelValue, List, Map, Room};
+use portcullis_cel::{BYTES_OF_UNIT, CelValue, List, Map, Room, Scratch};
 use sha2::{Digest as _, Sha256};
 use smallvec::SmallVec;
 
@@ -203,6 +203,68 @@ impl Made {
     }
 }
 
+/// What evaluating a variable without counting came to, and the units that it took, with those of all that was read for it.
+#[derive(Clone, Debug)]
+pub(super) struct Briefly {
+    pub(super) value: CelValue,
+    pub(super) units: u64,
+}
+
+/// Values that stay where they are until all go.
+#[derive(Debug, Default)]
+struct Shelf {
+    first: [OnceCell<Briefly>; 16],
+    more: OnceCell<Box<Self>>,
+}
+
+impl Shelf {
+    fn at(&self, place: usize) -> Option<&OnceCell<Briefly>> {
+        let mut shelf = self;
+        let mut place = place;
+        while place >= shelf.first.len() {
+            place -= shelf.first.len();
+            shelf = shelf.more.get_or_init(Box::default);
+        }
+        shelf.first.get(place)
+    }
+}
+
+/// What was made briefly for a review.
+#[derive(Default)]
+struct BrieflyMade {
+    places: RefCell<HashMap<Digest, usize, BuildHasherDefault<OfDigest>>>,
+    shelf: Shelf,
+    bytes: Cell<u64>,
+}
+
+impl BrieflyMade {
+    fn get(&self, digest: &Digest) -> Option<&Briefly> {
+        let place = self.places.borrow().get(digest).copied()?;
+        self.shelf.at(place)?.get()
+    }
+
+    fn keep(&self, digest: Digest, made: Briefly) {
+        let bytes = self.bytes.get().saturating_add(made.bytes());
+        if bytes > MOST_OF_REVIEW {
+            return;
+        }
+        self.bytes.set(bytes);
+        let mut places = self.places.borrow_mut();
+        let place = places.len();
+        if let Some(free) = self.shelf.at(place)
+            && free.set(made).is_ok()
+        {
+            places.insert(digest, place);
+        }
+    }
+}
+
+impl Briefly {
+    const fn bytes(&self) -> u64 {
+        self.units.saturating_mul(BYTES_OF_UNIT).saturating_add(EACH)
+    }
+}
+
 type ByDigest = HashMap<Digest, Arc<Made>, BuildHasherDefault<OfDigest>>;
 
 /// What evaluations about one review hand on to each other.
@@ -210,24 +272,39 @@ type ByDigest = HashMap<Digest, Arc<Made>, BuildHasherDefault<OfDigest>>;
 pub(crate) struct OfReview {
     room: Room,
     /// What expressions see, but for the constraint, and of which review.
-    seen: Option<(Value, Seen)>,
+    seen: Option<(Value, Arc<Seen>)>,
     made: RefCell<(ByDigest, u64)>,
+    brief: BrieflyMade,
+    scratch: Scratch,
 }
 
 impl OfReview {
-    /// What expressions see of a review and a constraint.
-    pub(super) fn see(&mut self, input: &[(Value, Value)], constraint: &Value) -> Seen {
+    /// What expressions see of a review.
+    pub(super) fn see(&mut self, input: &[(Value, Value)]) -> Arc<Seen> {
         let review = input.iter().find(|(key, _)| key.as_str() == Some("review")).map(|(_, review)| review);
-        let Some(review) = review else { return Seen::of(&Value::NULL, constraint) };
+        let Some(review) = review else { return Arc::new(Seen::of(&Value::NULL, &Value::NULL)) };
         if let Some((known, seen)) = &self.seen
             && known.is_same(review)
         {
-            return Seen { constraint: CelValue::from(constraint.clone()), ..seen.clone() };
+            return seen.clone();
         }
-        let seen = Seen::of(review, constraint);
+        let seen = Arc::new(Seen::of(review, &Value::NULL));
         self.seen = Some((review.clone(), seen.clone()));
         self.made = RefCell::default();
+        self.brief = BrieflyMade::default();
         seen
+    }
+
+    pub(super) const fn scratch(&self) -> &Scratch {
+        &self.scratch
+    }
+
+    pub(super) fn brief(&self, digest: &Digest) -> Option<&Briefly> {
+        self.brief.get(digest)
+    }
+
+    pub(super) fn keep_brief(&self, digest: Digest, made: Briefly) {
+        self.brief.keep(digest, made);
     }
 
     fn get(&self, digest: &Digest) -> Option<Arc<Made>> {
@@ -251,6 +328,8 @@ pub(crate) struct OfConstraint {
     /// By what variables are known that last by values: what they are, with the values that the constraint gives to what they
     /// read; of those that depend on nothing but the constraint, by their values. None, if there is no such.
     keys: Box<[OnceLock<Option<Digest>>]>,
+    brief: Box<[OnceLock<Briefly>]>,
+    brief_keys: Box<[OnceLock<Option<Digest>>]>,
     bytes: AtomicU64,
 }
 
@@ -264,7 +343,9 @@ impl OfConstraint {
     fn of(variables: usize) -> Self {
         let made = (0..variables).map(|_| OnceLock::new()).collect();
         let keys = (0..variables).map(|_| OnceLock::new()).collect();
-        Self { made, keys, bytes: AtomicU64::new(0) }
+        let brief = (0..variables).map(|_| OnceLock::new()).collect();
+        let brief_keys = (0..variables).map(|_| OnceLock::new()).collect();
+        Self { made, keys, brief, brief_keys, bytes: AtomicU64::new(0) }
     }
 
     fn get(&self, number: usize) -> Option<&Arc<Made>> {
@@ -273,37 +354,24 @@ impl OfConstraint {
 
     /// By what a variable is known that lasts by values; none, as long as not all of these were made.
     fn key(&self, program: &CelProgram, number: usize) -> Option<Digest> {
-        let place = self.keys.get(number)?;
-        if let Some(known) = place.get() {
-            return *known;
+        key(program, &self.keys, number, &|number| self.get(number).map(|made| &made.value))
+    }
+
+    pub(super) fn brief(&self, number: usize) -> Option<&Briefly> {
+        self.brief.get(number)?.get()
+    }
+
+    pub(super) fn brief_key(&self, program: &CelProgram, number: usize) -> Option<Digest> {
+        key(program, &self.brief_keys, number, &|number| self.brief(number).map(|made| &made.value))
+    }
+
+    pub(super) fn keep_brief(&self, number: usize, made: Briefly) {
+        let bytes = made.bytes();
+        if self.bytes.fetch_add(bytes, Ordering::Relaxed).saturating_add(bytes) > MOST_OF_CONSTRAINT {
+            self.bytes.fetch_sub(bytes, Ordering::Relaxed);
+        } else if let Some(place) = self.brief.get(number) {
+            let _ = place.set(made);
         }
-        let variable = program.variables.get(number)?;
-        let key = match variable.lasts {
-            Lasts::Constraint => {
-                let made = self.get(number)?;
-                let mut digest = Digesting::default();
-                digest.value(&made.value).map(|()| digest.finish())
-            }
-            Lasts::Values(of) => {
-                let mut keys = Vec::with_capacity(variable.needs.len());
-                for need in &variable.needs {
-                    match program.variables.get(*need)?.lasts {
-                        Lasts::Constraint | Lasts::Values(_) => keys.push(self.key(program, *need)?),
-                        // It is part of the digest already.
-                        Lasts::Review(_) | Lasts::Evaluation | Lasts::Never => {}
-                    }
-                }
-                let mut digest = Digesting::default();
-                digest.write(b"by values");
-                digest.write(&of.0);
-                for key in keys {
-                    digest.write(&key.0);
-                }
-                Some(digest.finish())
-            }
-            Lasts::Review(_) | Lasts::Evaluation | Lasts::Never => None,
-        };
-        *place.get_or_init(|| key)
     }
 
     fn keep(&self, number: usize, made: Arc<Made>) {
@@ -315,6 +383,45 @@ impl OfConstraint {
             let _ = place.set(made);
         }
     }
+}
+
+fn key<'a>(
+    program: &CelProgram,
+    keys: &[OnceLock<Option<Digest>>],
+    number: usize,
+    value_of: &dyn Fn(usize) -> Option<&'a CelValue>,
+) -> Option<Digest> {
+    let place = keys.get(number)?;
+    if let Some(known) = place.get() {
+        return *known;
+    }
+    let variable = program.variables.get(number)?;
+    let made = match variable.lasts {
+        Lasts::Constraint => {
+            let value = value_of(number)?;
+            let mut digest = Digesting::default();
+            digest.value(value).map(|()| digest.finish())
+        }
+        Lasts::Values(of) => {
+            let mut parts = Vec::with_capacity(variable.needs.len());
+            for need in &variable.needs {
+                match program.variables.get(*need)?.lasts {
+                    Lasts::Constraint | Lasts::Values(_) => parts.push(key(program, keys, *need, value_of)?),
+                    // It is part of the digest already.
+                    Lasts::Review(_) | Lasts::Evaluation | Lasts::Never => {}
+                }
+            }
+            let mut digest = Digesting::default();
+            digest.write(b"by values");
+            digest.write(&of.0);
+            for part in parts {
+                digest.write(&part.0);
+            }
+            Some(digest.finish())
+        }
+        Lasts::Review(_) | Lasts::Evaluation | Lasts::Never => None,
+    };
+    *place.get_or_init(|| made)
 }
 
 /// Where an evaluation finds what was made before, and keeps what it makes.

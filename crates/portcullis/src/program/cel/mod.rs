@@ -10,6 +10,7 @@
 //! ```
 
 mod ask;
+mod brief;
 mod compile;
 mod evaluate;
 mod explain;
@@ -48,6 +49,9 @@ pub(crate) struct CelProgram {
     variables_object: CelValue,
     /// Which of them is called what.
     numbers: BTreeMap<Arc<str>, usize>,
+    /// Whether the places of the fields of `variables` are these numbers: nothing is wrong with any, and all have names of
+    /// their own.
+    is_placed: bool,
     match_conditions: Vec<Expression>,
     validations: Vec<Validation>,
     failure_policy: FailurePolicy,
@@ -96,6 +100,18 @@ impl CelProgram {
     /// How many variables it has.
     pub(in crate::program) fn documents(&self) -> usize {
         self.variables.len()
+    }
+
+    /// Whether this is the name of the type whose fields are the variables.
+    fn is_variables(&self, object: &str) -> bool {
+        matches!(&self.variables_object, CelValue::Object(name) if std::ptr::eq(&raw const **name, object))
+            || object == VARIABLES
+    }
+
+    /// The number of the variable that a name, or the place of a field, means.
+    fn number_of(&self, field: &str, place: Option<u32>) -> Option<usize> {
+        let placed = place.and_then(|place| usize::try_from(place).ok()).filter(|_| self.is_placed);
+        placed.or_else(|| self.numbers.get(field).copied())
     }
 
     pub(crate) fn told(&self) -> &Arc<Told> {

@@ -16,7 +16,7 @@ use super::super::admission::{
     PolicyView,
 };
 use super::super::follow::Followed;
-use super::compile::{Compiled, Compiler, sound, used};
+use super::compile::{Compiled, Compiler, are_placed, sound, used};
 use super::evaluate::{Answer, OUT_OF_BUDGET, Phase, Tank, aggregated};
 use super::explain::Whose;
 use super::kept::Kept;
@@ -172,6 +172,7 @@ impl PolicyProgram {
             document: document.clone(),
             levels: 1 + variables.iter().map(|variable| variable.levels).max().unwrap_or(0),
             operations: texts.len(),
+            is_placed: are_placed(&variables, &known),
             numbers: sound(known),
             variables,
             variables_object: CelValue::Object(super::VARIABLES.into()),

@@ -1,0 +1,320 @@
+//! Calls of functions.
+
+use portcullis_value::Budget;
+use smallvec::SmallVec;
+
+use super::outline::{Called, Concatenation, Node, Op};
+use super::{BYTES_OF_UNIT, COST_OF_UNIT, LONGEST_QUOTE, Nothing, Outcome, STEPS_OF_UNIT, Sketch, View};
+use crate::activation::Variables;
+use crate::call::{self, Context, Patterns};
+use crate::cost::{self, Missing, Rule};
+use crate::error::{EvalErrorKind, Fault};
+use crate::functions::Overload;
+use crate::value::{CelValue, Equality, Held, List, Text};
+
+/// The outcomes of a few arguments.
+type Found<'e> = SmallVec<[Outcome<'e>; 4]>;
+type Values<'e> = SmallVec<[View<'e>; 4]>;
+
+impl<'e> Sketch<'e> {
+    pub(super) fn call(&mut self, call: &'e Called, args: &'e [Node]) -> Outcome<'e> {
+        match args {
+            [a, b] => {
+                let (a, b) = (self.eval(a), self.eval(b));
+                self.operation(call, a, b)
+            }
+            [a] => match self.eval(a) {
+                Ok(a) => self.applied(call, &[a]),
+                a => self.missed(call, &[a]),
+            },
+            _ => self.several(call, args),
+        }
+    }
+
+    fn operation(&mut self, call: &'e Called, a: Outcome<'e>, b: Outcome<'e>) -> Outcome<'e> {
+        match (a, b) {
+            (Ok(a), Ok(b)) => self.applied(call, &[a, b]),
+            (a, b) => self.missed(call, &[a, b]),
+        }
+    }
+
+    #[inline(never)]
+    fn several(&mut self, call: &'e Called, args: &'e [Node]) -> Outcome<'e> {
+        let mut found = Found::new();
+        for arg in args {
+            let arg = self.eval(arg);
+            found.push(arg);
+            if arg.is_err() && call.stops {
+                break;
+            }
+        }
+        match found.iter().copied().collect::<Result<Values<'e>, Nothing>>() {
+            Ok(args) => self.applied(call, &args),
+            Err(_) => self.missed(call, &found),
+        }
+    }
+
+    /// `a + b + c`: texts are put together once.
+    #[inline(never)]
+    pub(super) fn concatenation(&mut self, parts: &'e Concatenation) -> Outcome<'e> {
+        let mut found = Found::new();
+        for term in &parts.terms {
+            let term = self.eval(term);
+            found.push(term);
+        }
+        let mut bytes: usize = 0;
+        let mut are_texts = true;
+        for term in &found {
+            match term {
+                Ok(term) if let Some(text) = term.as_str() => {
+                    bytes = bytes.saturating_add(text.len());
+                    // Whoever counts makes each sum by itself.
+                    self.take(bytes as u64 / 64)?;
+                }
+                _ => are_texts = false,
+            }
+        }
+        if are_texts {
+            let mut text = self.allowance.scratch.0.borrow_mut();
+            text.clear();
+            text.reserve(bytes);
+            for term in found.iter().flatten() {
+                text.push_str(term.as_str().unwrap_or_default());
+            }
+            return Ok(self.keep(CelValue::String(Text::from(text.as_str()))));
+        }
+        let mut found = found.into_iter();
+        let Some(mut sum) = found.next() else { return self.unsure() };
+        for (call, term) in parts.calls.iter().zip(found) {
+            sum = self.operation(call, sum, term);
+        }
+        sum
+    }
+
+    /// A call of which arguments have no value is charged all the same.
+    #[cold]
+    fn missed(&mut self, call: &Called, found: &[Outcome<'e>]) -> Outcome<'e> {
+        if self.is_unsure.get() {
+            return Err(Nothing);
+        }
+        let needs_result = matches!(call.rule, Rule::Made | Rule::Result);
+        if !needs_result && call.rule != Rule::One {
+            let missing = Missing::of(found.iter().map(Result::is_err));
+            let values: SmallVec<[CelValue; 4]> =
+                found.iter().map(|arg| arg.unwrap_or(View::Null).to_value()).collect();
+            let args: SmallVec<[Held<'_>; 4]> = values.iter().map(Held::of).collect();
+            let cost = self.counted(|budget| cost::of(budget, call.rule, &args, missing, None));
+            let cost = cost.map_err(|_| self.stop())?;
+            self.take(cost / COST_OF_UNIT)?;
+        }
+        Err(Nothing)
+    }
+
+    fn applied(&mut self, call: &'e Called, args: &[View<'e>]) -> Outcome<'e> {
+        match self.quick(call, args)? {
+            Some(found) => Ok(found),
+            None => self.called(call, args),
+        }
+    }
+
+    #[inline(never)]
+    fn called(&mut self, call: &'e Called, args: &[View<'e>]) -> Outcome<'e> {
+        self.take(1)?;
+        let given: call::Args = args.iter().map(|arg| arg.to_value()).collect();
+        let written = &self.outline.patterns;
+        let (made, cost) = self.counted(|budget| {
+            let mut cost = 0;
+            let needs_result = matches!(call.rule, Rule::Made | Rule::Result);
+            if !needs_result && call.rule != Rule::One {
+                let args: SmallVec<[Held<'_>; 4]> = given.iter().map(Held::of).collect();
+                cost = cost::of(budget, call.rule, &args, Missing::default(), None)?;
+            }
+            let mut patterns = Patterns::new(written);
+            let nobody = Variables::default();
+            let mut context = Context { budget, patterns: &mut patterns, activation: &nobody };
+            let made = call::call(&mut context, call.declaration, call.overload, call.is_guarded, given)?;
+            if needs_result {
+                let result = Held::of(&made);
+                cost = cost::of(budget, call.rule, &[], Missing::default(), Some(result))?;
+            }
+            Ok((made, cost))
+        })?;
+        self.take(cost / COST_OF_UNIT)?;
+        if let CelValue::Optional(_) | CelValue::Unreadable(_) = made {
+            return self.unsure();
+        }
+        Ok(self.keep(made))
+    }
+
+    /// Runs what counts, with what is left.
+    pub(super) fn counted<T>(
+        &mut self,
+        run: impl FnOnce(&mut Budget<'_>) -> Result<T, Fault>,
+    ) -> Result<T, Nothing> {
+        let mut budget = Budget::new(self.allowance.limits(), None);
+        let made = run(&mut budget);
+        self.take((budget.steps() / STEPS_OF_UNIT).max(budget.memory() / BYTES_OF_UNIT) + 1)?;
+        made.map_err(|fault| {
+            let is_short = fault.kind == EvalErrorKind::Evaluation && fault.message.len() <= LONGEST_QUOTE;
+            if is_short { Nothing } else { self.stop() }
+        })
+    }
+
+    /// The functions that are called most, on values where they lie; none if it has to be called.
+    fn quick(&mut self, call: &Called, args: &[View<'e>]) -> Result<Option<View<'e>>, Nothing> {
+        let found = match (call.op, args) {
+            (Op::In, [part, whole]) => self.is_in(*part, *whole)?.map(View::bool),
+            (Op::Add, [a, b]) => self.sum(*a, *b)?,
+            (Op::Join, [list]) => self.joined(*list, "")?,
+            (Op::Join, [list, separator]) => match separator.as_str() {
+                Some(separator) => self.joined(*list, separator)?,
+                None => None,
+            },
+            (Op::Size, [whole]) => match whole {
+                View::Input(value) if value.as_str().is_none() => size(value.count().unwrap_or(0)),
+                View::Made(CelValue::List(list)) => size(list.len()),
+                View::Items(items) => size(items.len()),
+                _ => None,
+            },
+            (Op::Dyn, [whole]) => {
+                self.take(whole.as_str().map_or(0, |text| text.len() as u64 / 64))?;
+                Some(*whole)
+            }
+            (Op::String, [whole]) => match whole.as_str() {
+                Some(text) => {
+                    self.take(text.len() as u64 / 64)?;
+                    Some(*whole)
+                }
+                None => None,
+            },
+            (Op::StartsWith | Op::EndsWith, [whole, part]) => match (whole.as_str(), part.as_str()) {
+                (Some(whole), Some(part)) => {
+                    self.take(whole.len() as u64 / 64 + part.len() as u64 / 64)?;
+                    let is_start = call.op == Op::StartsWith;
+                    Some(View::bool(if is_start { whole.starts_with(part) } else { whole.ends_with(part) }))
+                }
+                _ => None,
+            },
+            (op, [View::Int(a), View::Int(b)]) => match op {
+                Op::Less => Some(View::bool(a < b)),
+                Op::LessEquals => Some(View::bool(a <= b)),
+                Op::Greater => Some(View::bool(a > b)),
+                Op::GreaterEquals => Some(View::bool(a >= b)),
+                _ => None,
+            },
+            _ => None,
+        };
+        Ok(found.filter(|_| call.takes_any || takes(call, args)))
+    }
+
+    fn is_in(&mut self, part: View<'e>, whole: View<'e>) -> Result<Option<bool>, Nothing> {
+        match whole {
+            View::Items(items) => {
+                self.take(items.len() as u64)?;
+                for item in items {
+                    if self.equals(part, *item)? == Equality::Same {
+                        return Ok(Some(true));
+                    }
+                }
+            }
+            View::Input(input) => {
+                if let (Some(object), Some(key)) = (input.as_object(), part.as_str()) {
+                    return Ok(Some(object.get_str(key).is_some()));
+                }
+                let Some(items) = input.as_array() else { return Ok(None) };
+                self.take(items.len() as u64)?;
+                for item in items {
+                    let item = self.input(item);
+                    if self.equals(part, item)? == Equality::Same {
+                        return Ok(Some(true));
+                    }
+                }
+            }
+            View::Made(CelValue::List(list)) => {
+                let Some(items) = list.made() else { return Ok(None) };
+                self.take(items.len() as u64)?;
+                for item in items {
+                    if self.equals(part, View::of(item))? == Equality::Same {
+                        return Ok(Some(true));
+                    }
+                }
+            }
+            _ => return Ok(None),
+        }
+        Ok(Some(false))
+    }
+
+    fn sum(&mut self, a: View<'e>, b: View<'e>) -> Result<Option<View<'e>>, Nothing> {
+        if let (View::Int(a), View::Int(b)) = (a, b) {
+            return Ok(a.checked_add(b).map(|sum| View::Int(sum)));
+        }
+        let (Some(of_a), Some(of_b)) = (self.items(a), self.items(b)) else { return Ok(None) };
+        self.take((of_a + of_b) as u64)?;
+        if of_a == 0 {
+            return Ok(Some(b));
+        }
+        if of_b == 0 {
+            return Ok(Some(a));
+        }
+        let mut items = Vec::with_capacity(of_a + of_b);
+        for list in [a, b] {
+            match list {
+                View::Items(list) => items.extend_from_slice(list),
+                View::Input(input) => {
+                    items.extend(input.as_array().into_iter().flatten().map(|item| self.input(item)));
+                }
+                View::Made(CelValue::List(List::Made(list))) => {
+                    items.extend(list.iter().map(View::of));
+                }
+                _ => return Ok(None),
+            }
+        }
+        Ok(Some(self.allowance.list(items)))
+    }
+
+    /// How many elements a list has; none of a value that is none, or of a list whose order says nothing.
+    fn items(&self, value: View<'e>) -> Option<usize> {
+        match value {
+            View::Items(items) => Some(items.len()),
+            View::Input(input) => input.as_array().map(|items| items.len()),
+            View::Made(CelValue::List(List::Made(items))) => Some(items.len()),
+            _ => None,
+        }
+    }
+
+    /// Texts in one; none if there is something else among them.
+    fn joined(&mut self, list: View<'e>, separator: &str) -> Result<Option<View<'e>>, Nothing> {
+        let View::Items(items) = list else { return Ok(None) };
+        let mut bytes: usize = 0;
+        for item in items {
+            let Some(text) = item.as_str() else { return Ok(None) };
+            bytes = bytes.saturating_add(text.len()).saturating_add(separator.len());
+        }
+        self.take(bytes as u64 / 32 + items.len() as u64 / 8)?;
+        let mut text = self.allowance.scratch.0.borrow_mut();
+        text.clear();
+        text.reserve(bytes);
+        for (place, item) in items.iter().enumerate() {
+            if place > 0 {
+                text.push_str(separator);
+            }
+            text.push_str(item.as_str().unwrap_or_default());
+        }
+        Ok(Some(self.keep(CelValue::String(Text::from(text.as_str())))))
+    }
+}
+
+fn size<'e>(count: usize) -> Option<View<'e>> {
+    i64::try_from(count).ok().map(|count| View::Int(count))
+}
+
+/// Whether a call takes such arguments.
+fn takes(call: &Called, args: &[View<'_>]) -> bool {
+    let takes = |overload: &Overload| {
+        overload.args.len() == args.len() && overload.args.iter().zip(args).all(|(ty, arg)| arg.is_of(ty))
+    };
+    match call.overload {
+        Some(place) => call.declaration.overloads.get(place).is_some_and(takes),
+        None => call.declaration.overloads.iter().any(takes),
+    }
+}

@@ -1,0 +1,283 @@
+//! Evaluates a plan without counting what it costs, within an [`Allowance`] so small that no limit could have ended it: so
+//! most evaluations are as fast as looking at the values. Whatever it is not sure of, it leaves to `eval`, which counts: an
+//! error that may be passed over, anything long, optional values, questions to a cluster.
+//!
+//! What it takes is reckoned in units, never fewer than what `eval` would count: for each unit, that charges no more than 8 of
+//! the API server's, [`STEPS_OF_UNIT`] steps and [`BYTES_OF_UNIT`] bytes.
+
+mod allowance;
+mod calls;
+mod folds;
+mod outline;
+mod paths;
+mod sight;
+
+use std::cell::Cell;
+use std::collections::BTreeSet;
+
+use portcullis_value::Value;
+use smallvec::SmallVec;
+
+use outline::Node;
+
+pub use allowance::{Allowance, Scratch};
+pub(crate) use outline::Outline;
+pub use sight::Sight;
+use sight::{Truth, View};
+
+use crate::program::MAX_VALUE_NESTING;
+use crate::value::{AsKey, CelValue, Entries, Equality, Held, Key, Map, equals};
+
+/// Most that evaluating costs for a unit of an [`Allowance`].
+pub const COST_OF_UNIT: u64 = 8;
+/// Most steps that evaluating takes for a unit of an [`Allowance`].
+pub const STEPS_OF_UNIT: u64 = 16;
+/// Most bytes that are made for a unit of an [`Allowance`].
+pub const BYTES_OF_UNIT: u64 = 128;
+/// Longest text that an error quotes: what passes over an error is charged by its length.
+const LONGEST_QUOTE: usize = 512;
+
+/// Knows what names are worth where nothing is counted. As [`Activation`](crate::Activation), but what it does not know is not told.
+pub trait Names<'e> {
+    /// The value of a variable.
+    fn variable(&'e self, name: &str) -> Option<&'e CelValue>;
+
+    /// A field of a value that is a [`CelValue::Object`], as [`Activation::field`](crate::Activation::field) has it.
+    ///
+    /// # Errors
+    ///
+    /// If it has no value, or if that is not known.
+    fn field(&'e self, object: &str, field: &str, place: Option<u32>) -> Result<Sight<'e>, Stop>;
+}
+
+/// Why there is no value.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Stop {
+    /// Every evaluation ends with an error that may be passed over, which says why.
+    NoValue,
+    /// It is not known what there would be: it has to be evaluated.
+    Unsure,
+}
+
+/// That there is no value. [`Sketch::is_unsure`] says why.
+#[derive(Clone, Copy, Debug)]
+struct Nothing;
+
+type Outcome<'e> = Result<View<'e>, Nothing>;
+
+/// What the variables of a fold are worth.
+type Frame<'e> = (View<'e>, View<'e>);
+
+/// An evaluation.
+pub(crate) struct Sketch<'e> {
+    outline: &'e Outline,
+    names: &'e dyn Names<'e>,
+    allowance: &'e Allowance<'e>,
+    /// The variables that were read.
+    variables: SmallVec<[Option<View<'e>>; 4]>,
+    frames: SmallVec<[Frame<'e>; 4]>,
+    /// What is the same at each turn of a fold, with the units that it takes.
+    kept: SmallVec<[Option<(View<'e>, u64)>; 2]>,
+    /// Whether something came up that is left to who counts, after which nothing is known any more.
+    is_unsure: Cell<bool>,
+}
+
+impl<'e> Sketch<'e> {
+    pub(crate) fn new(outline: &'e Outline, names: &'e dyn Names<'e>, allowance: &'e Allowance<'e>) -> Self {
+        Self {
+            outline,
+            names,
+            allowance,
+            variables: SmallVec::from_elem(None, outline.variables),
+            frames: SmallVec::from_elem((View::Null, View::Null), outline.frames),
+            kept: SmallVec::from_elem(None, outline.kept),
+            is_unsure: Cell::new(false),
+        }
+    }
+
+    pub(crate) fn run(&mut self) -> Result<Sight<'e>, Stop> {
+        let found = self.whole();
+        found.map(Sight).map_err(|Nothing| if self.is_unsure.get() { Stop::Unsure } else { Stop::NoValue })
+    }
+
+    fn whole(&mut self) -> Outcome<'e> {
+        self.take(self.outline.units)?;
+        let value = self.eval(&self.outline.root)?;
+        if let View::Items(_) | View::Made(_) = value {
+            if let View::Made(CelValue::Optional(_) | CelValue::Typed(_) | CelValue::Unreadable(_)) = value {
+                return self.unsure();
+            }
+            if !self.counted(|budget| Ok(value.is_within(budget, MAX_VALUE_NESTING)?))? {
+                return self.unsure();
+            }
+        }
+        Ok(value)
+    }
+
+    #[cold]
+    fn stop(&self) -> Nothing {
+        self.is_unsure.set(true);
+        Nothing
+    }
+
+    /// Leaves all of it to who counts.
+    fn unsure<T>(&self) -> Result<T, Nothing> {
+        Err(self.stop())
+    }
+
+    /// Uses units.
+    #[inline]
+    fn take(&self, units: u64) -> Result<(), Nothing> {
+        if self.allowance.take(units) { Ok(()) } else { self.unsure() }
+    }
+
+    fn eval(&mut self, node: &'e Node) -> Outcome<'e> {
+        match node {
+            Node::Const(value) => Ok(View::of(value)),
+            Node::Path(path) => self.path(path),
+            Node::Choice(parts) => {
+                let [test, one, other] = &**parts;
+                match self.eval(test)? {
+                    View::Bool(Truth::Yes) => self.eval(one),
+                    View::Bool(Truth::No) => self.eval(other),
+                    _ => Err(Nothing),
+                }
+            }
+            Node::Logical { is_or, terms } => self.logical(*is_or, terms),
+            Node::Equal { negated, terms } => self.equal(*negated, terms),
+            Node::Not(inner) => match self.eval(inner)? {
+                View::Bool(value) => Ok(View::bool(value == Truth::No)),
+                _ => self.unsure(),
+            },
+            Node::Call(call) => self.call(&call.0, &call.1),
+            Node::Concatenation(parts) => self.concatenation(parts),
+            Node::Member(parts) => self.member(&parts.0, &parts.1),
+            Node::List(items) => self.list(items),
+            Node::Map(entries) => self.map(entries),
+            Node::Fold(fold) => self.fold(fold),
+            Node::Kept(place, inner) => self.kept(*place, inner),
+            Node::Unsure => self.unsure(),
+        }
+    }
+
+    #[inline(never)]
+    fn kept(&mut self, place: usize, inner: &'e Node) -> Outcome<'e> {
+        if let Some(Some((value, units))) = self.kept.get(place).copied() {
+            self.take(units)?;
+            return Ok(value);
+        }
+        let before = self.allowance.left();
+        let value = self.eval(inner)?;
+        if let Some(kept) = self.kept.get_mut(place) {
+            *kept = Some((value, before.saturating_sub(self.allowance.left())));
+        }
+        Ok(value)
+    }
+
+    #[inline(never)]
+    fn member(&mut self, value: &'e Node, of: &BTreeSet<Key>) -> Outcome<'e> {
+        let value = self.eval(value)?.to_value();
+        match Key::of(&value) {
+            AsKey::Is(key) => Ok(View::bool(of.contains(&key))),
+            AsKey::Unique => Ok(View::bool(false)),
+            AsKey::None => self.unsure(),
+        }
+    }
+
+    fn keep(&self, value: CelValue) -> View<'e> {
+        match value {
+            CelValue::Null => View::Null,
+            CelValue::Bool(value) => View::bool(value),
+            CelValue::Int(value) => View::Int(value),
+            CelValue::Uint(value) => View::Uint(value),
+            CelValue::Double(value) => View::Double(value.to_bits()),
+            other => View::of(self.allowance.keep(other)),
+        }
+    }
+
+    /// A value of the input.
+    fn input(&self, value: &'e Value) -> View<'e> {
+        match Held::of_input(value) {
+            Some(held) => held.into(),
+            None => self.keep(CelValue::from(value.clone())),
+        }
+    }
+
+    /// An error is passed over where the other term decides.
+    fn logical(&mut self, is_or: bool, terms: &'e [Node; 2]) -> Outcome<'e> {
+        let mut has_value = true;
+        for term in terms {
+            match self.eval(term) {
+                Ok(View::Bool(value)) if (value == Truth::Yes) == is_or => return Ok(View::Bool(value)),
+                Ok(View::Bool(_)) => {}
+                Err(Nothing) if self.is_unsure.get() => return Err(Nothing),
+                Ok(_) | Err(Nothing) => has_value = false,
+            }
+        }
+        if has_value { Ok(View::bool(!is_or)) } else { Err(Nothing) }
+    }
+
+    #[inline(never)]
+    fn equal(&mut self, negated: bool, [left, right]: &'e [Node; 2]) -> Outcome<'e> {
+        let (a, b) = (self.eval(left), self.eval(right));
+        if self.is_unsure.get() {
+            return Err(Nothing);
+        }
+        let (a, b) = (a?, b?);
+        let is_same = match (a, b) {
+            (View::Null, View::Null) => true,
+            (View::Null, _) | (_, View::Null) => false,
+            (a, b) => match self.equals(a, b)? {
+                Equality::Same => true,
+                Equality::NoOverload if !negated => return Err(Nothing),
+                _ => false,
+            },
+        };
+        Ok(View::bool(is_same != negated))
+    }
+
+    /// Whether the first value says that the second is its equal.
+    fn equals(&mut self, a: View<'e>, b: View<'e>) -> Result<Equality, Nothing> {
+        Ok(match (a, b) {
+            (View::Bool(a), View::Bool(b)) => (a == b).into(),
+            (View::Int(a), View::Int(b)) => (a == b).into(),
+            _ => {
+                if let (Some(a), Some(b)) = (a.as_str(), b.as_str()) {
+                    self.take(a.len().min(b.len()) as u64 / 64)?;
+                    return Ok((a == b).into());
+                }
+                self.take(a.size().min(b.size()) / 64 + 1)?;
+                if let (Ok(a), Ok(b)) = (a.held(), b.held()) {
+                    return self.counted(|budget| a.equals(budget, b).map_err(Into::into));
+                }
+                let (a, b) = (a.to_value(), b.to_value());
+                self.counted(|budget| equals(budget, &a, &b).map_err(Into::into))?
+            }
+        })
+    }
+
+    #[inline(never)]
+    fn list(&mut self, items: &'e [Node]) -> Outcome<'e> {
+        let mut values = Vec::with_capacity(items.len());
+        for item in items {
+            values.push(self.eval(item)?);
+        }
+        Ok(self.allowance.list(values))
+    }
+
+    #[inline(never)]
+    fn map(&mut self, entries: &'e [(Node, Node)]) -> Outcome<'e> {
+        let mut made = Entries::default();
+        for (key, value) in entries {
+            let key = self.eval(key)?.to_value();
+            let value = self.eval(value)?.to_value();
+            if let CelValue::String(text) = &key {
+                self.take(text.as_str().len() as u64 / 64)?;
+            }
+            if made.insert(key, value).is_none() {
+                return self.unsure();
+            }
+        }
+        Ok(self.keep(CelValue::Map(Map::from(made))))
+    }
+}

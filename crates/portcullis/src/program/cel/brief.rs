@@ -1,0 +1,220 @@
+//! Evaluating without counting, where nobody asks what it costs. Whatever is not sure is evaluated by `evaluate.rs` from the
+//! beginning: it is the one that says what is right.
+
+use std::cell::Cell;
+
+use portcullis_cel::{Allowance, CelValue, Names, Sight, Stop};
+
+use super::evaluate::{BUDGET, STEPS};
+use super::kept::{Briefly, Digest, Lasts, OfConstraint, OfReview};
+use super::names::Seen;
+use super::{CelProgram, Expression, RawViolation, Surroundings};
+use crate::api::cel::PARAMS;
+use crate::value::Value;
+use crate::world::Counting;
+
+/// Longest name of a variable of which it is known that it has no value: its error has the name.
+const LONGEST_NAME: usize = 100;
+
+impl CelProgram {
+    /// What it says of a review, if that is known without counting.
+    pub(super) fn judge_briefly(
+        &self,
+        seen: &Seen,
+        constraint: &CelValue,
+        review: &OfReview,
+        of_constraint: Option<&OfConstraint>,
+        surroundings: &Surroundings<'_>,
+    ) -> Option<Vec<RawViolation>> {
+        let is_counted = surroundings.counting == Counting::Always || surroundings.coverage.is_some();
+        if is_counted || surroundings.watch.is_some_and(|watch| watch.is_over()) {
+            return None;
+        }
+        let limits = surroundings.limits;
+        // Messages are evaluated with variables of their own, and so cost as much again. All that may be inside of each
+        // other have no more memory together.
+        let allowance = Allowance::within(
+            review.scratch(),
+            BUDGET / 2,
+            limits.steps.saturating_mul(STEPS) / 2,
+            limits.memory / self.levels.max(1),
+        );
+        let at = At { program: self, seen, constraint, review, of_constraint };
+        // They have variables of their own, and see no Namespace.
+        let conditions = Scope::of(at, &CelValue::Null, &allowance, self.match_conditions.is_empty());
+        let names = Scope::of(at, &seen.namespace, &allowance, self.validations.is_empty());
+        let mut passes = true;
+        for condition in &self.match_conditions {
+            passes &= conditions.truth(condition)?;
+        }
+        if !passes {
+            return Some(Vec::new());
+        }
+        let mut violations = Vec::new();
+        for validation in &self.validations {
+            let holds = names.truth(&validation.expression)?;
+            let message = match &validation.message_expression {
+                None => None,
+                Some(expression) => match expression.program.evaluate_briefly(&names, &allowance) {
+                    Ok(made) if !holds => made.as_str().map(str::to_owned),
+                    Ok(_) | Err(Stop::NoValue) => None,
+                    Err(Stop::Unsure) => return None,
+                },
+            };
+            if !holds {
+                violations.push(RawViolation {
+                    reads: Some(validation.reads.clone()),
+                    ..RawViolation::new(validation.said(message), Value::new_object())
+                });
+            }
+        }
+        violations.sort_by(|a, b| a.message.cmp(&b.message));
+        Some(violations)
+    }
+}
+
+/// What is evaluated, and of what.
+#[derive(Clone, Copy)]
+struct At<'a> {
+    program: &'a CelProgram,
+    seen: &'a Seen,
+    constraint: &'a CelValue,
+    review: &'a OfReview,
+    of_constraint: Option<&'a OfConstraint>,
+}
+
+/// The names of expressions, and what they are worth.
+struct Scope<'a> {
+    at: At<'a>,
+    namespace: &'a CelValue,
+    allowance: &'a Allowance<'a>,
+    /// What variables came to.
+    values: Vec<Cell<Known<'a>>>,
+    /// Whether one without a value was read for the variable that is made.
+    misses: Cell<bool>,
+    /// How many of the variables may be read: none needs itself.
+    known: Cell<usize>,
+}
+
+/// What a variable came to.
+#[derive(Clone, Copy)]
+enum Known<'a> {
+    /// It was not read.
+    Nothing,
+    Value(Sight<'a>),
+    NoValue,
+    Unsure,
+}
+
+/// Where a variable is kept.
+enum Place<'a> {
+    Review(Digest),
+    Constraint(&'a OfConstraint),
+    Nowhere,
+}
+
+impl<'a> Scope<'a> {
+    fn of(at: At<'a>, namespace: &'a CelValue, allowance: &'a Allowance<'a>, is_unused: bool) -> Self {
+        let variables = if is_unused { 0 } else { at.program.variables.len() };
+        Self {
+            at,
+            namespace,
+            allowance,
+            values: vec![Cell::new(Known::Nothing); variables],
+            misses: Cell::new(false),
+            known: Cell::new(variables),
+        }
+    }
+
+    fn truth(&'a self, expression: &'a Expression) -> Option<bool> {
+        let found = expression.program.evaluate_briefly(self, self.allowance).ok()?;
+        Some(found.as_bool() == Some(true))
+    }
+
+    fn read(&'a self, number: usize) -> Result<Sight<'a>, Stop> {
+        let place = self.values.get(number).ok_or(Stop::Unsure)?;
+        let known = match place.get() {
+            Known::Nothing => {
+                let made = self.make(number);
+                place.set(made);
+                made
+            }
+            known => known,
+        };
+        match known {
+            Known::Value(value) => Ok(value),
+            Known::NoValue => {
+                self.misses.set(true);
+                Err(Stop::NoValue)
+            }
+            Known::Nothing | Known::Unsure => Err(Stop::Unsure),
+        }
+    }
+
+    /// The value of a variable that is read for the first time.
+    #[inline(never)]
+    fn make(&'a self, number: usize) -> Known<'a> {
+        let program = self.at.program;
+        let Some(variable) = program.variables.get(number).filter(|_| number < self.known.get()) else {
+            return Known::Unsure;
+        };
+        let place = match (variable.lasts, self.at.of_constraint) {
+            (Lasts::Review(digest), _) => Place::Review(digest),
+            (Lasts::Constraint, Some(constraint)) => Place::Constraint(constraint),
+            (Lasts::Values(_), Some(constraint)) => {
+                constraint.brief_key(program, number).map_or(Place::Nowhere, Place::Review)
+            }
+            _ => Place::Nowhere,
+        };
+        let known = match place {
+            Place::Review(digest) => self.at.review.brief(&digest),
+            Place::Constraint(constraint) => constraint.brief(number),
+            Place::Nowhere => None,
+        };
+        if let Some(known) = known {
+            let is_enough = self.allowance.take(known.units);
+            return if is_enough { Known::Value(Sight::of(&known.value)) } else { Known::Unsure };
+        }
+        let before = self.allowance.left();
+        let known = self.known.replace(number);
+        let misses = self.misses.replace(false);
+        let made = variable.program.evaluate_briefly(self, self.allowance);
+        self.known.set(known);
+        // What says why there is no value grows with each variable that has none.
+        let grows = self.misses.replace(misses) || variable.name.len() > LONGEST_NAME;
+        let value = match made {
+            Ok(value) => value,
+            Err(Stop::NoValue) if !grows => return Known::NoValue,
+            Err(_) => return Known::Unsure,
+        };
+        let units = before.saturating_sub(self.allowance.left());
+        let made = || Briefly { value: value.to_value(), units };
+        match place {
+            Place::Review(digest) => self.at.review.keep_brief(digest, made()),
+            Place::Constraint(constraint) => constraint.keep_brief(number, made()),
+            Place::Nowhere => {}
+        }
+        Known::Value(value)
+    }
+}
+
+impl<'a> Names<'a> for Scope<'a> {
+    fn variable(&'a self, name: &str) -> Option<&'a CelValue> {
+        Some(match name {
+            "variables" => &self.at.program.variables_object,
+            "object" => &self.at.seen.object,
+            "oldObject" => &self.at.seen.old_object,
+            "request" => &self.at.seen.request,
+            "namespaceObject" => self.namespace,
+            PARAMS => self.at.constraint,
+            _ => return None,
+        })
+    }
+
+    fn field(&'a self, object: &str, field: &str, place: Option<u32>) -> Result<Sight<'a>, Stop> {
+        // Of all that has a name here only the variables are no values.
+        let number =
+            if self.at.program.is_variables(object) { self.at.program.number_of(field, place) } else { None };
+        self.read(number.ok_or(Stop::Unsure)?)
+    }
+}
