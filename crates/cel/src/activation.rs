@@ -53,12 +53,12 @@ impl Variables {
     }
 }
 
-impl<'e> Names<'e> for Variables {
-    fn variable(&'e self, name: &str) -> Option<&'e CelValue> {
-        self.0.get(name)
+impl<'e> Names<'e> for &'e Variables {
+    fn variable(&self, name: &str) -> Option<Sight<'e>> {
+        self.0.get(name).map(Sight::of)
     }
 
-    fn field(&'e self, _: &str, _: &str, _: Option<u32>) -> Result<Sight<'e>, Stop> {
+    fn field(&self, _: &str, _: &str, _: Option<u32>) -> Result<Sight<'e>, Stop> {
         Err(Stop::Unsure)
     }
 }

@@ -42,7 +42,7 @@ mod types;
 mod value;
 
 pub use activation::{Activation, Variables};
-pub use brief::{Allowance, BYTES_OF_UNIT, COST_OF_UNIT, Names, STEPS_OF_UNIT, Scratch, Sight, Stop};
+pub use brief::{Allowance, BYTES_OF_UNIT, COST_OF_UNIT, Desk, Names, STEPS_OF_UNIT, Sight, Stop};
 pub use changes::{Change, changes};
 pub use cost::PER_CALL_LIMIT;
 pub use diagnostic::{Diagnostic, DiagnosticKind};

@@ -173,8 +173,8 @@ impl Program {
     /// Where there is no value, and where nothing is known.
     pub fn evaluate_briefly<'e>(
         &'e self,
-        names: &'e dyn Names<'e>,
-        allowance: &'e Allowance<'e>,
+        names: &dyn Names<'e>,
+        allowance: &Allowance<'e>,
     ) -> Result<Sight<'e>, Stop> {
         let outline = self.outline.get_or_init(|| Outline::of(&self.plan)).as_ref().ok_or(Stop::Unsure)?;
         Sketch::new(outline, names, allowance).run()

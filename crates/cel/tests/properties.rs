@@ -6,9 +6,9 @@ use std::cell::Cell;
 use std::sync::Arc;
 
 use portcullis_cel::{
-    AccessUser, Activation, Allowance, BYTES_OF_UNIT, COST_OF_UNIT, CelValue, Diagnostic, DiagnosticKind,
-    Environment, EvalError, EvalErrorKind, Evaluation, Program, Rights, STEPS_OF_UNIT, Scratch, Stop, Type,
-    Variables,
+    AccessUser, Activation, Allowance, BYTES_OF_UNIT, COST_OF_UNIT, CelValue, Desk, Diagnostic,
+    DiagnosticKind, Environment, EvalError, EvalErrorKind, Evaluation, Program, Rights, STEPS_OF_UNIT, Stop,
+    Type, Variables,
 };
 use portcullis_value::{Budget, LimitKind, Limits, Value, Watch};
 use proptest::prelude::*;
@@ -136,10 +136,10 @@ fn is_sure(text: &str) -> Result<bool, TestCaseError> {
     let variables = variables();
     let mut budget = Budget::new(Limits::default(), None);
     let evaluation = program.evaluate(&variables, &mut budget);
-    let scratch = Scratch::default();
-    let allowance = Allowance::within(&scratch, u64::MAX, u64::MAX, u64::MAX);
+    let desk = Desk::default();
+    let allowance = Allowance::within(&desk, u64::MAX, u64::MAX, u64::MAX);
     let all = allowance.left();
-    let brief = program.evaluate_briefly(&variables, &allowance);
+    let brief = program.evaluate_briefly(&&variables, &allowance);
     match (&brief, &evaluation.result) {
         (Err(Stop::Unsure), _) => return Ok(false),
         (Ok(brief), Ok(value)) => {

@@ -1,27 +1,58 @@
-//! What brief evaluations may use together.
+//! What brief evaluations may use together, and where they keep what they make.
 
 use std::cell::{Cell, OnceCell, RefCell};
 
 use portcullis_value::Limits;
 use typed_arena::Arena;
 
-use super::{BYTES_OF_UNIT, COST_OF_UNIT, STEPS_OF_UNIT, Sight, View};
+use super::{BYTES_OF_UNIT, COST_OF_UNIT, STEPS_OF_UNIT, View};
 use crate::cost::PER_CALL_LIMIT;
 use crate::value::CelValue;
 
 /// Most units of an allowance: beyond, counting is no more than a part of the work.
 const MOST: u64 = 50_000;
 /// So many values are made room for at first.
-const FIRST: usize = 8;
+const FIRST: usize = 16;
+/// What is counted for a list beside its elements.
+const LIST: usize = 64;
 
-/// Where brief evaluations put texts together, one after the other: they hand on room, and nothing that is in it.
-#[derive(Debug, Default)]
-pub struct Scratch(pub(super) RefCell<String>);
+/// Where brief evaluations keep what they make, until it goes: also what one has made for another.
+#[derive(Default)]
+pub struct Desk<'e> {
+    values: OnceCell<Arena<CelValue>>,
+    lists: OnceCell<Arena<Vec<View<'e>>>>,
+    bytes: Cell<u64>,
+    /// Where texts are put together.
+    pub(super) text: RefCell<String>,
+}
 
-/// What brief evaluations may use together, and where what they make is kept until the allowance goes.
+impl<'e> Desk<'e> {
+    /// Most bytes that are on one, about.
+    pub const MOST_BYTES: u64 = 8 << 20;
+
+    /// Keeps a value that takes so many bytes beside itself; `None` if there is no room for it.
+    pub fn keep(&'e self, value: CelValue, bytes: usize) -> Option<&'e CelValue> {
+        self.count(bytes.saturating_add(size_of::<CelValue>()))?;
+        Some(self.values.get_or_init(|| Arena::with_capacity(FIRST)).alloc(value))
+    }
+
+    /// A list of values that are kept.
+    pub(super) fn list(&'e self, items: Vec<View<'e>>) -> Option<View<'e>> {
+        self.count(items.capacity().saturating_mul(size_of::<View<'e>>()).saturating_add(LIST))?;
+        Some(View::Items(self.lists.get_or_init(|| Arena::with_capacity(FIRST)).alloc(items)))
+    }
+
+    fn count(&self, bytes: usize) -> Option<()> {
+        let all = self.bytes.get().saturating_add(bytes as u64);
+        self.bytes.set(all);
+        (all <= Self::MOST_BYTES).then_some(())
+    }
+}
+
+/// What brief evaluations may use together.
 ///
 /// ```
-/// use portcullis_cel::{Allowance, Environment, Program, Scratch, Stop, Type, Variables};
+/// use portcullis_cel::{Allowance, Desk, Environment, Program, Stop, Type, Variables};
 /// use portcullis_value::Value;
 ///
 /// let environment = Environment::default().with_variable("object", Type::Dyn);
@@ -29,36 +60,24 @@ pub struct Scratch(pub(super) RefCell<String>);
 /// let object = Value::from_json(r#"{"spec": {"replicas": 3}}"#).unwrap();
 /// let variables = Variables::default().with("object", object.into());
 ///
-/// let scratch = Scratch::default();
-/// let allowance = Allowance::within(&scratch, 1_000_000, 1_000_000, 1 << 20);
-/// assert_eq!(program.evaluate_briefly(&variables, &allowance).unwrap().as_bool(), Some(true));
-/// let none = Allowance::within(&scratch, 1_000_000, 1_000_000, 0);
-/// assert_eq!(program.evaluate_briefly(&variables, &none).unwrap_err(), Stop::Unsure);
+/// let desk = Desk::default();
+/// let allowance = Allowance::within(&desk, 1_000_000, 1_000_000, 1 << 20);
+/// assert_eq!(program.evaluate_briefly(&&variables, &allowance).unwrap().as_bool(), Some(true));
+/// let none = Allowance::within(&desk, 1_000_000, 1_000_000, 0);
+/// assert_eq!(program.evaluate_briefly(&&variables, &none).unwrap_err(), Stop::Unsure);
 /// ```
 pub struct Allowance<'e> {
     left: Cell<u64>,
-    /// Most evaluations make no more than these.
-    first: [OnceCell<CelValue>; 4],
-    values: OnceCell<Arena<CelValue>>,
-    first_lists: [OnceCell<Vec<View<'e>>>; 4],
-    lists: OnceCell<Arena<Vec<View<'e>>>>,
-    pub(super) scratch: &'e Scratch,
+    pub(super) desk: &'e Desk<'e>,
 }
 
 impl<'e> Allowance<'e> {
     /// So much that evaluations which count would stay within all of this: a cost, steps, and bytes.
     #[must_use]
-    pub fn within(scratch: &'e Scratch, cost: u64, steps: u64, memory: u64) -> Self {
+    pub fn within(desk: &'e Desk<'e>, cost: u64, steps: u64, memory: u64) -> Self {
         let units = cost.min(PER_CALL_LIMIT) / COST_OF_UNIT;
         let units = units.min(steps / STEPS_OF_UNIT).min(memory / BYTES_OF_UNIT);
-        Self {
-            left: Cell::new(units.min(MOST)),
-            first: Default::default(),
-            values: OnceCell::new(),
-            first_lists: Default::default(),
-            lists: OnceCell::new(),
-            scratch,
-        }
+        Self { left: Cell::new(units.min(MOST)), desk }
     }
 
     /// How many units are left.
@@ -80,27 +99,5 @@ impl<'e> Allowance<'e> {
     pub(crate) fn limits(&self) -> Limits {
         let left = self.left.get();
         Limits { steps: left, memory: left.saturating_mul(BYTES_OF_UNIT), ..Limits::default() }
-    }
-
-    /// Keeps a value.
-    pub(super) fn keep(&'e self, value: CelValue) -> &'e CelValue {
-        kept(&self.first, &self.values, value)
-    }
-
-    /// A list of values that are kept.
-    pub(super) fn list(&'e self, items: Vec<View<'e>>) -> View<'e> {
-        View::Items(kept(&self.first_lists, &self.lists, items))
-    }
-
-    /// Keeps a value that somebody else has made.
-    pub fn hold(&'e self, value: CelValue) -> Sight<'e> {
-        Sight::of(self.keep(value))
-    }
-}
-
-fn kept<'e, T>(first: &'e [OnceCell<T>], others: &'e OnceCell<Arena<T>>, value: T) -> &'e T {
-    match first.iter().find(|place| place.get().is_none()) {
-        Some(place) => place.get_or_init(|| value),
-        None => others.get_or_init(|| Arena::with_capacity(FIRST)).alloc(value),
     }
 }

@@ -16,7 +16,7 @@ use crate::value::{CelValue, Equality, Held, List, Text};
 type Found<'e> = SmallVec<[Outcome<'e>; 4]>;
 type Values<'e> = SmallVec<[View<'e>; 4]>;
 
-impl<'e> Sketch<'e> {
+impl<'e> Sketch<'e, '_> {
     pub(super) fn call(&mut self, call: &'e Called, args: &'e [Node]) -> Outcome<'e> {
         match args {
             [a, b] => {
@@ -75,13 +75,13 @@ impl<'e> Sketch<'e> {
             }
         }
         if are_texts {
-            let mut text = self.allowance.scratch.0.borrow_mut();
+            let mut text = self.allowance.desk.text.borrow_mut();
             text.clear();
             text.reserve(bytes);
             for term in found.iter().flatten() {
                 text.push_str(term.as_str().unwrap_or_default());
             }
-            return Ok(self.keep(CelValue::String(Text::from(text.as_str()))));
+            return self.keep(CelValue::String(Text::from(text.as_str())), bytes);
         }
         let mut found = found.into_iter();
         let Some(mut sum) = found.next() else { return self.unsure() };
@@ -122,7 +122,7 @@ impl<'e> Sketch<'e> {
         self.take(1)?;
         let given: call::Args = args.iter().map(|arg| arg.to_value()).collect();
         let written = &self.outline.patterns;
-        let (made, cost) = self.counted(|budget| {
+        let (made, cost, bytes) = self.counted(|budget| {
             let mut cost = 0;
             let needs_result = matches!(call.rule, Rule::Made | Rule::Result);
             if !needs_result && call.rule != Rule::One {
@@ -137,13 +137,13 @@ impl<'e> Sketch<'e> {
                 let result = Held::of(&made);
                 cost = cost::of(budget, call.rule, &[], Missing::default(), Some(result))?;
             }
-            Ok((made, cost))
+            Ok((made, cost, budget.memory()))
         })?;
         self.take(cost / COST_OF_UNIT)?;
         if let CelValue::Optional(_) | CelValue::Unreadable(_) = made {
             return self.unsure();
         }
-        Ok(self.keep(made))
+        self.keep(made, usize::try_from(bytes).unwrap_or(usize::MAX))
     }
 
     /// Runs what counts, with what is left.
@@ -224,7 +224,7 @@ impl<'e> Sketch<'e> {
                 let Some(items) = input.as_array() else { return Ok(None) };
                 self.take(items.len() as u64)?;
                 for item in items {
-                    let item = self.input(item);
+                    let item = self.input(item)?;
                     if self.equals(part, item)? == Equality::Same {
                         return Ok(Some(true));
                     }
@@ -248,7 +248,7 @@ impl<'e> Sketch<'e> {
         if let (View::Int(a), View::Int(b)) = (a, b) {
             return Ok(a.checked_add(b).map(|sum| View::Int(sum)));
         }
-        let (Some(of_a), Some(of_b)) = (self.items(a), self.items(b)) else { return Ok(None) };
+        let (Some(of_a), Some(of_b)) = (self.length(a), self.length(b)) else { return Ok(None) };
         self.take((of_a + of_b) as u64)?;
         if of_a == 0 {
             return Ok(Some(b));
@@ -261,7 +261,9 @@ impl<'e> Sketch<'e> {
             match list {
                 View::Items(list) => items.extend_from_slice(list),
                 View::Input(input) => {
-                    items.extend(input.as_array().into_iter().flatten().map(|item| self.input(item)));
+                    for item in input.as_array().into_iter().flatten() {
+                        items.push(self.input(item)?);
+                    }
                 }
                 View::Made(CelValue::List(List::Made(list))) => {
                     items.extend(list.iter().map(View::of));
@@ -269,11 +271,11 @@ impl<'e> Sketch<'e> {
                 _ => return Ok(None),
             }
         }
-        Ok(Some(self.allowance.list(items)))
+        self.items(items).map(Some)
     }
 
     /// How many elements a list has; none of a value that is none, or of a list whose order says nothing.
-    fn items(&self, value: View<'e>) -> Option<usize> {
+    fn length(&self, value: View<'e>) -> Option<usize> {
         match value {
             View::Items(items) => Some(items.len()),
             View::Input(input) => input.as_array().map(|items| items.len()),
@@ -291,7 +293,7 @@ impl<'e> Sketch<'e> {
             bytes = bytes.saturating_add(text.len()).saturating_add(separator.len());
         }
         self.take(bytes as u64 / 32 + items.len() as u64 / 8)?;
-        let mut text = self.allowance.scratch.0.borrow_mut();
+        let mut text = self.allowance.desk.text.borrow_mut();
         text.clear();
         text.reserve(bytes);
         for (place, item) in items.iter().enumerate() {
@@ -300,7 +302,7 @@ impl<'e> Sketch<'e> {
             }
             text.push_str(item.as_str().unwrap_or_default());
         }
-        Ok(Some(self.keep(CelValue::String(Text::from(text.as_str())))))
+        self.keep(CelValue::String(Text::from(text.as_str())), bytes).map(Some)
     }
 }
 

@@ -4,7 +4,7 @@ use super::outline::{Folded, Gathers, Node};
 use super::{Nothing, Outcome, Sketch, Truth, View};
 use crate::value::{CelValue, Map};
 
-impl<'e> Sketch<'e> {
+impl<'e> Sketch<'e, '_> {
     #[inline(never)]
     pub(super) fn fold(&mut self, fold: &'e Folded) -> Outcome<'e> {
         let has_two = fold.has_two;
@@ -14,27 +14,27 @@ impl<'e> Sketch<'e> {
         };
         match self.eval(&fold.range)? {
             View::Items(items) => {
-                self.over(fold, items.iter().enumerate(), |_, (place, item)| turn(place, *item))
+                self.over(fold, items.iter().enumerate(), |_, (place, item)| Ok(turn(place, *item)))
             }
             View::Input(input) => {
                 if let Some(items) = input.as_array() {
                     let items = items.iter().enumerate();
-                    return self.over(fold, items, |this, (place, item)| turn(place, this.input(item)));
+                    return self.over(fold, items, |this, (place, item)| Ok(turn(place, this.input(item)?)));
                 }
                 let object = input.as_object().ok_or_else(|| self.stop())?;
                 self.take(object.len() as u64)?;
                 self.over(fold, object.iter(), |this, (key, value)| {
-                    (this.input(key), if has_two { this.input(value) } else { View::Null })
+                    Ok((this.input(key)?, if has_two { this.input(value)? } else { View::Null }))
                 })
             }
             View::Made(CelValue::List(list)) => {
                 let items = list.made().ok_or_else(|| self.stop())?.iter().enumerate();
-                self.over(fold, items, |_, (place, item)| turn(place, View::of(item)))
+                self.over(fold, items, |_, (place, item)| Ok(turn(place, View::of(item))))
             }
             View::Made(CelValue::Map(Map::Made(entries))) => {
                 self.take(entries.0.len() as u64)?;
                 self.over(fold, entries.0.values(), |_, (key, value)| {
-                    (View::of(key), if has_two { View::of(value) } else { View::Null })
+                    Ok((View::of(key), if has_two { View::of(value) } else { View::Null }))
                 })
             }
             _ => self.unsure(),
@@ -46,12 +46,12 @@ impl<'e> Sketch<'e> {
         &mut self,
         fold: &'e Folded,
         elements: impl Iterator<Item = T>,
-        turn: impl Fn(&Self, T) -> (View<'e>, View<'e>),
+        turn: impl Fn(&Self, T) -> Result<(View<'e>, View<'e>), Nothing>,
     ) -> Outcome<'e> {
         let mut has_value = true;
         let begin = |this: &mut Self, element: T| {
             this.take(fold.units)?;
-            let now = turn(this, element);
+            let now = turn(this, element)?;
             if let Some(frame) = this.frames.get_mut(fold.slot) {
                 *frame = now;
             }
@@ -91,7 +91,7 @@ impl<'e> Sketch<'e> {
                 match none {
                     _ if !has_value => Err(Nothing),
                     Some(none) if items.is_empty() => Ok(View::of(none)),
-                    _ => Ok(self.allowance.list(items)),
+                    _ => self.items(items),
                 }
             }
         }

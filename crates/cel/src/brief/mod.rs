@@ -15,12 +15,12 @@ mod sight;
 use std::cell::Cell;
 use std::collections::BTreeSet;
 
-use portcullis_value::Value;
+use portcullis_value::{ITEM_BYTES, Value};
 use smallvec::SmallVec;
 
 use outline::Node;
 
-pub use allowance::{Allowance, Scratch};
+pub use allowance::{Allowance, Desk};
 pub(crate) use outline::Outline;
 pub use sight::Sight;
 use sight::{Truth, View};
@@ -40,14 +40,14 @@ const LONGEST_QUOTE: usize = 512;
 /// Knows what names are worth where nothing is counted. As [`Activation`](crate::Activation), but what it does not know is not told.
 pub trait Names<'e> {
     /// The value of a variable.
-    fn variable(&'e self, name: &str) -> Option<&'e CelValue>;
+    fn variable(&self, name: &str) -> Option<Sight<'e>>;
 
     /// A field of a value that is a [`CelValue::Object`], as [`Activation::field`](crate::Activation::field) has it.
     ///
     /// # Errors
     ///
     /// If it has no value, or if that is not known.
-    fn field(&'e self, object: &str, field: &str, place: Option<u32>) -> Result<Sight<'e>, Stop>;
+    fn field(&self, object: &str, field: &str, place: Option<u32>) -> Result<Sight<'e>, Stop>;
 }
 
 /// Why there is no value.
@@ -69,10 +69,10 @@ type Outcome<'e> = Result<View<'e>, Nothing>;
 type Frame<'e> = (View<'e>, View<'e>);
 
 /// An evaluation.
-pub(crate) struct Sketch<'e> {
+pub(crate) struct Sketch<'e, 's> {
     outline: &'e Outline,
-    names: &'e dyn Names<'e>,
-    allowance: &'e Allowance<'e>,
+    names: &'s dyn Names<'e>,
+    allowance: &'s Allowance<'e>,
     /// The variables that were read.
     variables: SmallVec<[Option<View<'e>>; 4]>,
     frames: SmallVec<[Frame<'e>; 4]>,
@@ -82,8 +82,8 @@ pub(crate) struct Sketch<'e> {
     is_unsure: Cell<bool>,
 }
 
-impl<'e> Sketch<'e> {
-    pub(crate) fn new(outline: &'e Outline, names: &'e dyn Names<'e>, allowance: &'e Allowance<'e>) -> Self {
+impl<'e, 's> Sketch<'e, 's> {
+    pub(crate) fn new(outline: &'e Outline, names: &'s dyn Names<'e>, allowance: &'s Allowance<'e>) -> Self {
         Self {
             outline,
             names,
@@ -184,22 +184,32 @@ impl<'e> Sketch<'e> {
         }
     }
 
-    fn keep(&self, value: CelValue) -> View<'e> {
-        match value {
+    /// Keeps a value that takes so many bytes beside itself.
+    fn keep(&self, value: CelValue, bytes: usize) -> Outcome<'e> {
+        Ok(match value {
             CelValue::Null => View::Null,
             CelValue::Bool(value) => View::bool(value),
             CelValue::Int(value) => View::Int(value),
             CelValue::Uint(value) => View::Uint(value),
             CelValue::Double(value) => View::Double(value.to_bits()),
-            other => View::of(self.allowance.keep(other)),
-        }
+            other => View::of(self.allowance.desk.keep(other, bytes).ok_or_else(|| self.stop())?),
+        })
+    }
+
+    /// A list.
+    fn items(&self, items: Vec<View<'e>>) -> Outcome<'e> {
+        self.allowance.desk.list(items).ok_or_else(|| self.stop())
     }
 
     /// A value of the input.
-    fn input(&self, value: &'e Value) -> View<'e> {
+    #[inline]
+    fn input(&self, value: &'e Value) -> Outcome<'e> {
         match Held::of_input(value) {
-            Some(held) => held.into(),
-            None => self.keep(CelValue::from(value.clone())),
+            Some(held) => Ok(held.into()),
+            None => {
+                let bytes = value.count().unwrap_or(0).saturating_mul(size_of::<CelValue>());
+                self.keep(CelValue::from(value.clone()), bytes)
+            }
         }
     }
 
@@ -262,7 +272,7 @@ impl<'e> Sketch<'e> {
         for item in items {
             values.push(self.eval(item)?);
         }
-        Ok(self.allowance.list(values))
+        self.items(values)
     }
 
     #[inline(never)]
@@ -278,6 +288,6 @@ impl<'e> Sketch<'e> {
                 return self.unsure();
             }
         }
-        Ok(self.keep(CelValue::Map(Map::from(made))))
+        self.keep(CelValue::Map(Map::from(made)), entries.len().saturating_mul(2 * ITEM_BYTES))
     }
 }

@@ -4,14 +4,14 @@ use super::outline::{Origin, Path, Selected, Selector};
 use super::{LONGEST_QUOTE, Nothing, Outcome, Sketch, Stop, View};
 use crate::value::{CelValue, Held, Map};
 
-impl<'e> Sketch<'e> {
+impl<'e> Sketch<'e, '_> {
     pub(super) fn path(&mut self, path: &'e Path) -> Outcome<'e> {
         let mut selected = path.selected.iter();
         let mut value = match &path.root {
             Origin::Variable(name, place) => match self.variables.get(*place) {
                 Some(Some(known)) => *known,
                 _ => {
-                    let found = View::of(self.names.variable(name).ok_or_else(|| self.stop())?);
+                    let found = self.names.variable(name).ok_or_else(|| self.stop())?.0;
                     if let Some(known) = self.variables.get_mut(*place) {
                         *known = Some(found);
                     }
@@ -38,7 +38,7 @@ impl<'e> Sketch<'e> {
             {
                 match object.get_str(field) {
                     found if selected.test_only => View::bool(found.is_some()),
-                    Some(found) => self.input(found),
+                    Some(found) => self.input(found)?,
                     None => return self.missing(field),
                 }
             } else {
@@ -88,10 +88,12 @@ impl<'e> Sketch<'e> {
             }
             Held::Input(input) => match (input.as_object(), input.as_array()) {
                 (Some(object), _) => {
-                    key.as_str().and_then(|key| object.get_str(key)).map(|found| self.input(found))
+                    let found = key.as_str().and_then(|key| object.get_str(key));
+                    found.map(|found| self.input(found)).transpose()?
                 }
                 (None, Some(items)) => {
-                    number()?.and_then(|place| items.get(place)).map(|found| self.input(found))
+                    let found = number()?.and_then(|place| items.get(place));
+                    found.map(|found| self.input(found)).transpose()?
                 }
                 (None, None) => None,
             },

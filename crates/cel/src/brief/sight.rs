@@ -30,7 +30,7 @@ pub(crate) enum Truth {
     Yes,
 }
 
-/// What a brief evaluation came to: a value that lies in what was given, or in the [`Allowance`](crate::Allowance).
+/// What a brief evaluation came to: a value that lies in what was given, or on the [`Desk`](crate::Desk).
 #[derive(Clone, Copy, Debug)]
 pub struct Sight<'e>(pub(super) View<'e>);
 

@@ -35,6 +35,7 @@ pub(crate) use admission::{
     AnnotationAnswer, Asking, FieldType, JsonOperation, KindType, MutationForm, Naming, ObjectType,
     PolicyAnswer, PolicyDecision, PolicyView,
 };
+pub(crate) use cel::Desk;
 pub(crate) use cel::{CelExpression, Patch, PolicyProgram};
 use cel::{CelProgram, OfConstraint, OfReview};
 pub(crate) use coverage::conditions;
@@ -64,16 +65,15 @@ pub(crate) enum Special {
 }
 
 /// Where evaluations about one review run, one after the other, and what they hand on to each other.
-#[derive(Default)]
-pub(crate) struct Workspace {
+pub(crate) struct Workspace<'r> {
     rego: portcullis_rego::Workspace,
-    cel: OfReview,
+    cel: OfReview<'r>,
 }
 
-impl Workspace {
-    /// For evaluations whose input has this value at a key.
-    pub(crate) fn of_input(key: &str, value: Value) -> Self {
-        Self { rego: portcullis_rego::Workspace::of_input(key, value), cel: OfReview::default() }
+impl<'r> Workspace<'r> {
+    /// For evaluations whose input has this value at a key, and that keep what they make on a desk.
+    pub(crate) fn of_input(key: &str, value: Value, desk: &'r Desk<'r>) -> Self {
+        Self { rego: portcullis_rego::Workspace::of_input(key, value), cel: OfReview::on(desk) }
     }
 }
 
@@ -281,16 +281,17 @@ impl Program {
         }
     }
 
-    /// What it says of one input, given by its sorted entries. Never panics: a panic would be an error of this evaluation.
-    pub(crate) fn evaluate(
-        &self,
-        workspace: &mut Workspace,
+    /// What it says of one input, given by its sorted entries, by the program for what is known of it, if there is one. Never panics: a panic would be an error of this evaluation.
+    pub(crate) fn evaluate<'r>(
+        &'r self,
+        workspace: &mut Workspace<'r>,
         input: &[(Value, Value)],
+        special: Option<&'r Special>,
         surroundings: &Surroundings<'_>,
     ) -> Evaluation {
         match self {
-            Self::Rego(program) => program.evaluate(&mut workspace.rego, input, surroundings),
-            Self::Cel(program) => program.evaluate(&mut workspace.cel, input, surroundings),
+            Self::Rego(program) => program.evaluate(&mut workspace.rego, input, special, surroundings),
+            Self::Cel(program) => program.evaluate(&workspace.cel, input, special, surroundings),
             Self::Policy(_) => {
                 let message = "an admission policy was asked without its binding: please report this";
                 Evaluation {
@@ -320,8 +321,6 @@ pub(crate) struct Surroundings<'a> {
     pub(crate) data: &'a Value,
     /// Look-ups in it, of this program.
     pub(crate) indexes: Option<&'a Indexes>,
-    /// The program for what is known of the input.
-    pub(crate) special: Option<&'a Special>,
     /// The constraint, with defaults filled in.
     pub(crate) constraint: &'a Value,
     pub(crate) limits: Limits,

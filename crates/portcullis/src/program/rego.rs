@@ -172,6 +172,7 @@ impl RegoProgram {
         &self,
         workspace: &mut Workspace,
         input: &[(Value, Value)],
+        special: Option<&Special>,
         surroundings: &Surroundings<'_>,
     ) -> Evaluation {
         let environment = Environment {
@@ -184,7 +185,7 @@ impl RegoProgram {
             answers: surroundings.answers,
             strict_builtin_errors: false,
             indexes: surroundings.indexes,
-            special: match surroundings.special {
+            special: match special {
                 Some(Special::Rego(special)) => Some(special),
                 Some(Special::Cel(_)) | None => None,
             },

@@ -9,7 +9,7 @@ use serde_json::Value as Json;
 use super::admission::{JsonOperation, KindType, MutationForm, PolicyAnswer, PolicyView};
 use super::coverage::PolicyCoverage;
 use super::follow::Followed;
-use super::{Evaluation, EvaluationError, Surroundings};
+use super::{Evaluation, EvaluationError, Special, Surroundings};
 use crate::analysis::{self, Told};
 use crate::api::admission_policy::AdmissionPolicy;
 use crate::api::cel::{CelSource, FailurePolicy};
@@ -45,8 +45,18 @@ pub(crate) enum CelProgram {}
 pub(crate) enum OfConstraint {}
 
 /// What a review hands on from one program to the next: nothing.
+#[derive(Debug)]
+pub(crate) struct OfReview<'r>(std::marker::PhantomData<&'r ()>);
+
+impl<'r> OfReview<'r> {
+    pub(super) const fn on(_: &'r Desk<'r>) -> Self {
+        Self(std::marker::PhantomData)
+    }
+}
+
+/// What reviews are evaluated on: nothing.
 #[derive(Debug, Default)]
-pub(crate) struct OfReview;
+pub(crate) struct Desk<'r>(std::marker::PhantomData<&'r ()>);
 
 impl CelProgram {
     /// Always an error.
@@ -84,8 +94,9 @@ impl CelProgram {
 
     pub(super) fn evaluate(
         &self,
-        _review: &mut OfReview,
+        _review: &OfReview<'_>,
         _input: &[(Value, Value)],
+        _special: Option<&Special>,
         _surroundings: &Surroundings<'_>,
     ) -> Evaluation {
         match *self {}

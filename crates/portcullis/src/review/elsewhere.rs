@@ -15,6 +15,7 @@ use crate::matcher::{Elsewhere as Match, Subject};
 use crate::names::ConstraintKey;
 use crate::object::Object;
 use crate::policy::PolicySet;
+use crate::program::Desk;
 use crate::scope::{Place, Places, Settled};
 use crate::world::World;
 
@@ -114,7 +115,8 @@ impl PolicySet {
                 criteria.push("Config, which excludes it".to_owned());
             }
             let (moved, there) = placed(review, object, name, known);
-            let seen = Seen::of(&moved, there.as_ref(), world);
+            let desk = Desk::default();
+            let seen = Seen::of(&moved, there.as_ref(), world, &desk);
             let (verdict, ..) = evaluate(self, constraint, &moved, &seen, &OnceCell::new(), *world);
             let verdict = self.excepting(constraint.info.key(), &moved, there.as_ref(), world, verdict);
             let verdict = match review.implied_by() {

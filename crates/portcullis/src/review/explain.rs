@@ -12,7 +12,7 @@ use crate::names::ConstraintKey;
 use crate::object::Object;
 use crate::path::{FieldPath, Segment};
 use crate::policy::{CompiledConstraint, PolicySet};
-use crate::program::{EvaluationError, Followed, FollowedFact, FollowedRule, RuleKind, Surroundings};
+use crate::program::{Desk, EvaluationError, Followed, FollowedFact, FollowedRule, RuleKind, Surroundings};
 use crate::source::Location;
 use crate::value::{self, Value, View};
 use crate::world::{Counting, World};
@@ -247,13 +247,13 @@ pub(crate) fn followed(
         return Some(super::policies::followed(bound, review, review.known_namespace(world), world));
     }
     let template = &constraint.template;
-    let seen = Seen::of(review, review.known_namespace(world), world);
+    let desk = Desk::default();
+    let seen = Seen::of(review, review.known_namespace(world), world, &desk);
     let input = constraint.input(&seen.review);
     let indexes = world.inventory().and_then(|inventory| inventory.indexes(&template.program, set));
     let surroundings = Surroundings {
         data: &seen.data,
         indexes: indexes.as_deref(),
-        special: None,
         constraint: constraint.info.object().value(),
         limits: world.limits(),
         watch: world.watch(),

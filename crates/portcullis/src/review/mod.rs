@@ -44,7 +44,7 @@ use crate::matcher::{MatchError, Subject};
 use crate::names::ConstraintKey;
 use crate::object::Object;
 use crate::policy::{CompiledConstraint, CompiledException, PolicySet, REVIEW};
-use crate::program::{EvaluationError, RawViolation, Surroundings, Workspace};
+use crate::program::{Desk, EvaluationError, RawViolation, Surroundings, Workspace};
 use crate::value::Value;
 use crate::world::World;
 
@@ -110,6 +110,7 @@ impl PolicySet {
         mut each: impl FnMut(&dyn Fn(&World<'_>) -> ConstraintResult),
     ) {
         let namespace = review.known_namespace(world);
+        let desk = Desk::default();
         let (seen, judged) = (OnceCell::new(), OnceCell::new());
         for constraint in candidates(self, review) {
             let actions = constraint.info.enforcement().actions(point);
@@ -134,7 +135,7 @@ impl PolicySet {
                     let error = EvaluationError::new(why.clone());
                     (Verdict::Error(error), Vec::new(), Some(0), Questions::default())
                 } else {
-                    let seen = seen.get_or_init(|| Seen::of(review, namespace, world));
+                    let seen = seen.get_or_init(|| Seen::of(review, namespace, world, &desk));
                     evaluate(self, constraint, review, seen, &judged, *world)
                 };
                 let verdict = self.excepting(constraint.info.key(), review, namespace, world, verdict);
@@ -328,29 +329,29 @@ fn match_error(object: &Object, error: &MatchError, reason: Option<&str>) -> Str
 }
 
 /// What all evaluations of a review see.
-struct Seen {
+struct Seen<'r> {
     /// `input.review`.
     review: Value,
     /// The `data` document.
     data: Value,
     /// Where they run, one after the other.
-    workspace: RefCell<Workspace>,
+    workspace: RefCell<Workspace<'r>>,
 }
 
-impl Seen {
-    fn of(review: &Review, namespace: Option<&Object>, world: &World<'_>) -> Self {
+impl<'r> Seen<'r> {
+    fn of(review: &Review, namespace: Option<&Object>, world: &World<'_>, desk: &'r Desk<'r>) -> Self {
         let data = world.inventory().map_or_else(Inventory::no_data, |inventory| inventory.data().clone());
         let review = review.input(namespace);
-        let workspace = RefCell::new(Workspace::of_input(REVIEW, review.clone()));
+        let workspace = RefCell::new(Workspace::of_input(REVIEW, review.clone(), desk));
         Self { review, data, workspace }
     }
 }
 
-fn evaluate(
+fn evaluate<'r>(
     set: &PolicySet,
-    constraint: &CompiledConstraint,
+    constraint: &'r CompiledConstraint,
     review: &Review,
-    seen: &Seen,
+    seen: &Seen<'r>,
     judged: &OnceCell<Option<Arc<Judged>>>,
     world: World<'_>,
 ) -> (Verdict, Vec<String>, Option<u64>, Questions) {
@@ -360,7 +361,6 @@ fn evaluate(
     let surroundings = Surroundings {
         data: &seen.data,
         indexes: indexes.as_deref(),
-        special: constraint.special(),
         constraint: constraint.info.object().value(),
         limits: world.limits(),
         watch: world.watch(),
@@ -371,7 +371,7 @@ fn evaluate(
         counting: world.counting(),
     };
     let mut workspace = seen.workspace.borrow_mut();
-    let evaluation = template.program.evaluate(&mut workspace, &input, &surroundings);
+    let evaluation = template.program.evaluate(&mut workspace, &input, constraint.special(), &surroundings);
     drop(workspace);
     let verdict = match evaluation.result {
         Err(error) => Verdict::Error(error),

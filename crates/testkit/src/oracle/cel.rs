@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use portcullis_cel::{
-    Allowance, COST_OF_UNIT, CelValue, Diagnostic, DiagnosticKind, Entries, Environment, EvalErrorKind,
-    Evaluation, Map, Program, Scratch, Stop, Timestamp, Type, Variables,
+    Allowance, COST_OF_UNIT, CelValue, Desk, Diagnostic, DiagnosticKind, Entries, Environment, EvalErrorKind,
+    Evaluation, Map, Program, Stop, Timestamp, Type, Variables,
 };
 use portcullis_value::{Budget, Limits, Number};
 use serde_json::Value;
@@ -121,10 +121,10 @@ fn differs_briefly(
     evaluation: &Evaluation,
     notes: &mut Vec<(&'static str, bool)>,
 ) -> Option<String> {
-    let scratch = Scratch::default();
-    let allowance = Allowance::within(&scratch, u64::MAX, u64::MAX, u64::MAX);
+    let desk = Desk::default();
+    let allowance = Allowance::within(&desk, u64::MAX, u64::MAX, u64::MAX);
     let all = allowance.left();
-    let brief = program.evaluate_briefly(values, &allowance);
+    let brief = program.evaluate_briefly(&values, &allowance);
     notes.push(("evaluated without counting as well", !matches!(brief, Err(Stop::Unsure))));
     let cost = (all - allowance.left()).saturating_mul(COST_OF_UNIT);
     match (&brief, &evaluation.result) {

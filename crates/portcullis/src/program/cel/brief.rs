@@ -2,6 +2,7 @@
 //! beginning: it is the one that says what is right.
 
 use std::cell::Cell;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use portcullis_cel::{Allowance, CelValue, Names, Sight, Stop};
 
@@ -17,28 +18,39 @@ use crate::world::Counting;
 const LONGEST_NAME: usize = 100;
 
 impl CelProgram {
-    /// What it says of a review, if that is known without counting.
-    pub(super) fn judge_briefly(
-        &self,
-        seen: &Seen,
-        constraint: &CelValue,
-        review: &OfReview,
-        of_constraint: Option<&OfConstraint>,
+    /// What it says of a review, if that is known without counting. Never panics.
+    pub(super) fn judge_briefly<'r>(
+        &'r self,
+        seen: &'r Seen,
+        review: &OfReview<'r>,
+        of_constraint: Option<&'r OfConstraint>,
         surroundings: &Surroundings<'_>,
     ) -> Option<Vec<RawViolation>> {
         let is_counted = surroundings.counting == Counting::Always || surroundings.coverage.is_some();
         if is_counted || surroundings.watch.is_some_and(|watch| watch.is_over()) {
             return None;
         }
+        let judge = || self.judged(seen, review, of_constraint, surroundings);
+        catch_unwind(AssertUnwindSafe(judge)).ok().flatten()
+    }
+
+    fn judged<'r>(
+        &'r self,
+        seen: &'r Seen,
+        review: &OfReview<'r>,
+        of_constraint: Option<&'r OfConstraint>,
+        surroundings: &Surroundings<'_>,
+    ) -> Option<Vec<RawViolation>> {
         let limits = surroundings.limits;
         // Messages are evaluated with variables of their own, and so cost as much again. All that may be inside of each
         // other have no more memory together.
         let allowance = Allowance::within(
-            review.scratch(),
+            review.desk(),
             BUDGET / 2,
             limits.steps.saturating_mul(STEPS) / 2,
             limits.memory / self.levels.max(1),
         );
+        let constraint = review.desk().keep(CelValue::from(surroundings.constraint.clone()), 0)?;
         let at = At { program: self, seen, constraint, review, of_constraint };
         // They have variables of their own, and see no Namespace.
         let conditions = Scope::of(at, &CelValue::Null, &allowance, self.match_conditions.is_empty());
@@ -75,21 +87,21 @@ impl CelProgram {
 
 /// What is evaluated, and of what.
 #[derive(Clone, Copy)]
-struct At<'a> {
-    program: &'a CelProgram,
-    seen: &'a Seen,
-    constraint: &'a CelValue,
-    review: &'a OfReview,
-    of_constraint: Option<&'a OfConstraint>,
+struct At<'r, 's> {
+    program: &'r CelProgram,
+    seen: &'r Seen,
+    constraint: &'r CelValue,
+    review: &'s OfReview<'r>,
+    of_constraint: Option<&'r OfConstraint>,
 }
 
 /// The names of expressions, and what they are worth.
-struct Scope<'a> {
-    at: At<'a>,
-    namespace: &'a CelValue,
-    allowance: &'a Allowance<'a>,
+struct Scope<'r, 's> {
+    at: At<'r, 's>,
+    namespace: &'r CelValue,
+    allowance: &'s Allowance<'r>,
     /// What variables came to.
-    values: Vec<Cell<Known<'a>>>,
+    values: Vec<Cell<Known<'r>>>,
     /// Whether one without a value was read for the variable that is made.
     misses: Cell<bool>,
     /// How many of the variables may be read: none needs itself.
@@ -113,8 +125,8 @@ enum Place<'a> {
     Nowhere,
 }
 
-impl<'a> Scope<'a> {
-    fn of(at: At<'a>, namespace: &'a CelValue, allowance: &'a Allowance<'a>, is_unused: bool) -> Self {
+impl<'r, 's> Scope<'r, 's> {
+    fn of(at: At<'r, 's>, namespace: &'r CelValue, allowance: &'s Allowance<'r>, is_unused: bool) -> Self {
         let variables = if is_unused { 0 } else { at.program.variables.len() };
         Self {
             at,
@@ -126,12 +138,12 @@ impl<'a> Scope<'a> {
         }
     }
 
-    fn truth(&'a self, expression: &'a Expression) -> Option<bool> {
+    fn truth(&self, expression: &'r Expression) -> Option<bool> {
         let found = expression.program.evaluate_briefly(self, self.allowance).ok()?;
         Some(found.as_bool() == Some(true))
     }
 
-    fn read(&'a self, number: usize) -> Result<Sight<'a>, Stop> {
+    fn read(&self, number: usize) -> Result<Sight<'r>, Stop> {
         let place = self.values.get(number).ok_or(Stop::Unsure)?;
         let known = match place.get() {
             Known::Nothing => {
@@ -153,7 +165,7 @@ impl<'a> Scope<'a> {
 
     /// The value of a variable that is read for the first time.
     #[inline(never)]
-    fn make(&'a self, number: usize) -> Known<'a> {
+    fn make(&self, number: usize) -> Known<'r> {
         let program = self.at.program;
         let Some(variable) = program.variables.get(number).filter(|_| number < self.known.get()) else {
             return Known::Unsure;
@@ -168,12 +180,14 @@ impl<'a> Scope<'a> {
         };
         let known = match place {
             Place::Review(digest) => self.at.review.brief(&digest),
-            Place::Constraint(constraint) => constraint.brief(number),
+            Place::Constraint(constraint) => constraint
+                .brief(number)
+                .map(|known| Briefly { value: Sight::of(&known.value), units: known.units }),
             Place::Nowhere => None,
         };
         if let Some(known) = known {
             let is_enough = self.allowance.take(known.units);
-            return if is_enough { Known::Value(Sight::of(&known.value)) } else { Known::Unsure };
+            return if is_enough { Known::Value(known.value) } else { Known::Unsure };
         }
         let before = self.allowance.left();
         let known = self.known.replace(number);
@@ -188,19 +202,20 @@ impl<'a> Scope<'a> {
             Err(_) => return Known::Unsure,
         };
         let units = before.saturating_sub(self.allowance.left());
-        let made = || Briefly { value: value.to_value(), units };
         match place {
-            Place::Review(digest) => self.at.review.keep_brief(digest, made()),
-            Place::Constraint(constraint) => constraint.keep_brief(number, made()),
+            Place::Review(digest) => self.at.review.keep_brief(digest, Briefly { value, units }),
+            Place::Constraint(constraint) => {
+                constraint.keep_brief(number, Briefly { value: value.to_value(), units });
+            }
             Place::Nowhere => {}
         }
         Known::Value(value)
     }
 }
 
-impl<'a> Names<'a> for Scope<'a> {
-    fn variable(&'a self, name: &str) -> Option<&'a CelValue> {
-        Some(match name {
+impl<'r> Names<'r> for Scope<'r, '_> {
+    fn variable(&self, name: &str) -> Option<Sight<'r>> {
+        let value = match name {
             "variables" => &self.at.program.variables_object,
             "object" => &self.at.seen.object,
             "oldObject" => &self.at.seen.old_object,
@@ -208,13 +223,14 @@ impl<'a> Names<'a> for Scope<'a> {
             "namespaceObject" => self.namespace,
             PARAMS => self.at.constraint,
             _ => return None,
-        })
+        };
+        Some(Sight::of(value))
     }
 
-    fn field(&'a self, object: &str, field: &str, place: Option<u32>) -> Result<Sight<'a>, Stop> {
+    fn field(&self, object: &str, field: &str, place: Option<u32>) -> Result<Sight<'r>, Stop> {
         // Of all that has a name here only the variables are no values.
-        let number =
-            if self.at.program.is_variables(object) { self.at.program.number_of(field, place) } else { None };
+        let program = self.at.program;
+        let number = if program.is_variables(object) { program.number_of(field, place) } else { None };
         self.read(number.ok_or(Stop::Unsure)?)
     }
 }

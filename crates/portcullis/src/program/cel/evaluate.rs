@@ -35,34 +35,38 @@ pub(super) const OUT_OF_BUDGET: &str =
 
 impl CelProgram {
     /// What it says of one review. Never panics: a panic would be an error of this evaluation.
-    pub(in crate::program) fn evaluate(
-        &self,
-        review: &mut OfReview,
+    pub(in crate::program) fn evaluate<'r>(
+        &'r self,
+        of_review: &OfReview<'r>,
         input: &[(Value, Value)],
+        special: Option<&'r Special>,
         surroundings: &Surroundings<'_>,
     ) -> Evaluation {
+        let review = input.iter().find(|(key, _)| key.as_str() == Some("review")).map(|(_, review)| review);
+        let review = review.unwrap_or(&Value::NULL);
+        let constraint = match special {
+            Some(Special::Cel(constraint)) => Some(&**constraint),
+            Some(Special::Rego(_)) | None => None,
+        };
+        let seen = of_review.see(review);
+        let brief = seen.and_then(|seen| self.judge_briefly(seen, of_review, constraint, surroundings));
+        if let Some(violations) = brief {
+            let questions = Questions::default();
+            return Evaluation { result: Ok(violations), prints: Vec::new(), steps: None, questions };
+        }
         let (limits, watch) = (surroundings.limits, surroundings.watch);
         let said = |expression: &Expression, answer: &Answer| {
             if let Some(coverage) = surroundings.coverage {
                 coverage.note(self.place(expression, Some(answer)));
             }
         };
-        let seen = review.see(input);
-        let own = CelValue::from(surroundings.constraint.clone());
-        let constraint = match surroundings.special {
-            Some(Special::Cel(constraint)) => Some(&**constraint),
-            Some(Special::Rego(_)) | None => None,
+        let kept = if seen.is_some() { Kept::of(of_review.counted(), constraint) } else { Kept::default() };
+        let seen = match seen {
+            Some(seen) => {
+                Seen { constraint: CelValue::from(surroundings.constraint.clone()), ..seen.clone() }
+            }
+            None => Seen::of(review, surroundings.constraint),
         };
-        if let Some(violations) = self.judge_briefly(&seen, &own, review, constraint, surroundings) {
-            return Evaluation {
-                result: Ok(violations),
-                prints: Vec::new(),
-                steps: None,
-                questions: Questions::default(),
-            };
-        }
-        let seen = Seen { constraint: own, ..(*seen).clone() };
-        let kept = Kept::of(review, constraint);
         let (result, steps) = self.within(limits, STEPS, watch, &kept, &Asking::nobody(), |tank, cost| {
             self.judge(&seen, tank, cost, &said)
         });

@@ -4,13 +4,13 @@
 //! Whoever takes a value over is charged as if it had been made: what it cost, its steps, its memory, and the
 //! variables that were read for it. Where that is more than is left, it is made again, and so fails as it would have.
 
-use std::cell::{Cell, OnceCell, RefCell};
+use std::cell::{OnceCell, RefCell};
 use std::collections::HashMap;
 use std::hash::{BuildHasherDefault, Hash, Hasher};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 
-use portcullis_cel::{BYTES_OF_UNIT, CelValue, List, Map, Room, Scratch};
+use portcullis_cel::{BYTES_OF_UNIT, CelValue, List, Map, Room, Sight};
 use sha2::{Digest as _, Sha256};
 use smallvec::SmallVec;
 
@@ -204,109 +204,70 @@ impl Made {
 }
 
 /// What evaluating a variable without counting came to, and the units that it took, with those of all that was read for it.
-#[derive(Clone, Debug)]
-pub(super) struct Briefly {
-    pub(super) value: CelValue,
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Briefly<T> {
+    pub(super) value: T,
     pub(super) units: u64,
 }
 
-/// Values that stay where they are until all go.
-#[derive(Debug, Default)]
-struct Shelf {
-    first: [OnceCell<Briefly>; 16],
-    more: OnceCell<Box<Self>>,
-}
-
-impl Shelf {
-    fn at(&self, place: usize) -> Option<&OnceCell<Briefly>> {
-        let mut shelf = self;
-        let mut place = place;
-        while place >= shelf.first.len() {
-            place -= shelf.first.len();
-            shelf = shelf.more.get_or_init(Box::default);
-        }
-        shelf.first.get(place)
-    }
-}
-
-/// What was made briefly for a review.
+/// What reviews are evaluated on, one for each.
 #[derive(Default)]
-struct BrieflyMade {
-    places: RefCell<HashMap<Digest, usize, BuildHasherDefault<OfDigest>>>,
-    shelf: Shelf,
-    bytes: Cell<u64>,
-}
-
-impl BrieflyMade {
-    fn get(&self, digest: &Digest) -> Option<&Briefly> {
-        let place = self.places.borrow().get(digest).copied()?;
-        self.shelf.at(place)?.get()
-    }
-
-    fn keep(&self, digest: Digest, made: Briefly) {
-        let bytes = self.bytes.get().saturating_add(made.bytes());
-        if bytes > MOST_OF_REVIEW {
-            return;
-        }
-        self.bytes.set(bytes);
-        let mut places = self.places.borrow_mut();
-        let place = places.len();
-        if let Some(free) = self.shelf.at(place)
-            && free.set(made).is_ok()
-        {
-            places.insert(digest, place);
-        }
-    }
-}
-
-impl Briefly {
-    const fn bytes(&self) -> u64 {
-        self.units.saturating_mul(BYTES_OF_UNIT).saturating_add(EACH)
-    }
+pub(crate) struct Desk<'r> {
+    cel: portcullis_cel::Desk<'r>,
+    /// What expressions see, but for the constraint, and of which review.
+    seen: OnceCell<(Value, Seen)>,
 }
 
 type ByDigest = HashMap<Digest, Arc<Made>, BuildHasherDefault<OfDigest>>;
 
 /// What evaluations about one review hand on to each other.
-#[derive(Default)]
-pub(crate) struct OfReview {
-    room: Room,
-    /// What expressions see, but for the constraint, and of which review.
-    seen: Option<(Value, Arc<Seen>)>,
-    made: RefCell<(ByDigest, u64)>,
-    brief: BrieflyMade,
-    scratch: Scratch,
+pub(crate) struct OfReview<'r> {
+    desk: &'r Desk<'r>,
+    counted: Counted,
+    brief: RefCell<HashMap<Digest, Briefly<Sight<'r>>, BuildHasherDefault<OfDigest>>>,
 }
 
-impl OfReview {
-    /// What expressions see of a review.
-    pub(super) fn see(&mut self, input: &[(Value, Value)]) -> Arc<Seen> {
-        let review = input.iter().find(|(key, _)| key.as_str() == Some("review")).map(|(_, review)| review);
-        let Some(review) = review else { return Arc::new(Seen::of(&Value::NULL, &Value::NULL)) };
-        if let Some((known, seen)) = &self.seen
-            && known.is_same(review)
-        {
-            return seen.clone();
-        }
-        let seen = Arc::new(Seen::of(review, &Value::NULL));
-        self.seen = Some((review.clone(), seen.clone()));
-        self.made = RefCell::default();
-        self.brief = BrieflyMade::default();
-        seen
+impl<'r> OfReview<'r> {
+    /// For a review.
+    pub(in crate::program) fn on(desk: &'r Desk<'r>) -> Self {
+        Self { desk, counted: Counted::default(), brief: RefCell::default() }
     }
 
-    pub(super) const fn scratch(&self) -> &Scratch {
-        &self.scratch
+    /// What expressions see of the review; none of another review than the first one, with which these have nothing in
+    /// common.
+    pub(super) fn see(&self, review: &Value) -> Option<&'r Seen> {
+        let seen = || (review.clone(), Seen::of(review, &Value::NULL));
+        let (known, seen) = self.desk.seen.get_or_init(seen);
+        known.is_same(review).then_some(seen)
     }
 
-    pub(super) fn brief(&self, digest: &Digest) -> Option<&Briefly> {
-        self.brief.get(digest)
+    /// Where what is made briefly is kept: as much as [`portcullis_cel::Desk`] takes.
+    pub(super) const fn desk(&self) -> &'r portcullis_cel::Desk<'r> {
+        &self.desk.cel
     }
 
-    pub(super) fn keep_brief(&self, digest: Digest, made: Briefly) {
-        self.brief.keep(digest, made);
+    pub(super) fn brief(&self, digest: &Digest) -> Option<Briefly<Sight<'r>>> {
+        self.brief.borrow().get(digest).copied()
     }
 
+    pub(super) fn keep_brief(&self, digest: Digest, made: Briefly<Sight<'r>>) {
+        self.brief.borrow_mut().insert(digest, made);
+    }
+
+    /// What evaluations hand on that count.
+    pub(super) const fn counted(&self) -> &Counted {
+        &self.counted
+    }
+}
+
+/// What evaluations about one review hand on to each other that count.
+#[derive(Default)]
+pub(super) struct Counted {
+    room: Room,
+    made: RefCell<(ByDigest, u64)>,
+}
+
+impl Counted {
     fn get(&self, digest: &Digest) -> Option<Arc<Made>> {
         self.made.borrow().0.get(digest).cloned()
     }
@@ -328,7 +289,7 @@ pub(crate) struct OfConstraint {
     /// By what variables are known that last by values: what they are, with the values that the constraint gives to what they
     /// read; of those that depend on nothing but the constraint, by their values. None, if there is no such.
     keys: Box<[OnceLock<Option<Digest>>]>,
-    brief: Box<[OnceLock<Briefly>]>,
+    brief: Box<[OnceLock<Briefly<CelValue>>]>,
     brief_keys: Box<[OnceLock<Option<Digest>>]>,
     bytes: AtomicU64,
 }
@@ -357,7 +318,7 @@ impl OfConstraint {
         key(program, &self.keys, number, &|number| self.get(number).map(|made| &made.value))
     }
 
-    pub(super) fn brief(&self, number: usize) -> Option<&Briefly> {
+    pub(super) fn brief(&self, number: usize) -> Option<&Briefly<CelValue>> {
         self.brief.get(number)?.get()
     }
 
@@ -365,8 +326,8 @@ impl OfConstraint {
         key(program, &self.brief_keys, number, &|number| self.brief(number).map(|made| &made.value))
     }
 
-    pub(super) fn keep_brief(&self, number: usize, made: Briefly) {
-        let bytes = made.bytes();
+    pub(super) fn keep_brief(&self, number: usize, made: Briefly<CelValue>) {
+        let bytes = made.units.saturating_mul(BYTES_OF_UNIT).saturating_add(EACH);
         if self.bytes.fetch_add(bytes, Ordering::Relaxed).saturating_add(bytes) > MOST_OF_CONSTRAINT {
             self.bytes.fetch_sub(bytes, Ordering::Relaxed);
         } else if let Some(place) = self.brief.get(number) {
@@ -429,7 +390,7 @@ fn key<'a>(
 pub(super) struct Kept<'a> {
     /// Where it runs that has nothing in common with others.
     own: Room,
-    review: Option<&'a OfReview>,
+    review: Option<&'a Counted>,
     constraint: Option<&'a OfConstraint>,
     /// By the numbers of the variables, within the memory of the evaluation.
     evaluation: RefCell<Vec<Option<Arc<Made>>>>,
@@ -437,7 +398,7 @@ pub(super) struct Kept<'a> {
 
 impl<'a> Kept<'a> {
     /// For an evaluation about a review.
-    pub(super) fn of(review: &'a OfReview, constraint: Option<&'a OfConstraint>) -> Self {
+    pub(super) fn of(review: &'a Counted, constraint: Option<&'a OfConstraint>) -> Self {
         Self { review: Some(review), constraint, ..Self::default() }
     }
 
@@ -518,7 +479,7 @@ mod tests {
 
     #[test]
     fn no_more_is_kept_of_a_review_than_its_bound() {
-        let review = OfReview::default();
+        let review = Counted::default();
         let half = MOST_OF_REVIEW / 2;
         for number in 0..4 {
             review.keep(digest(number), made(half));

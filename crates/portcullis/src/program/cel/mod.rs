@@ -34,7 +34,7 @@ use crate::api::template::Text;
 use crate::document::Document;
 
 pub(crate) use ask::CelExpression;
-pub(crate) use kept::{OfConstraint, OfReview};
+pub(crate) use kept::{Desk, OfConstraint, OfReview};
 pub(crate) use patch::Patch;
 pub(crate) use policy::PolicyProgram;
 
