@@ -8,7 +8,9 @@ use std::sync::OnceLock;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use portcullis_cel::{CelValue, Environment, EvalErrorKind, Program, Type, Variables};
+use portcullis_cel::{
+    Allowance, CelValue, Desk, Environment, EvalErrorKind, PER_CALL_LIMIT, Program, Stop, Type, Variables,
+};
 use portcullis_value::{Budget, LimitKind, Limits, Value};
 
 /// What a thread of a server has at least.
@@ -75,10 +77,21 @@ fn run(text: &str) -> End {
         .with("object", object.into())
         .with("text", CelValue::from("a".repeat(100_000)));
     let mut budget = Budget::new(Limits::default(), None);
-    match program.evaluate(&variables, &mut budget).result {
+    let end = match program.evaluate(&variables, &mut budget).result {
         Ok(_) => End::Value,
         Err(error) => End::Failed(error.kind, error.message),
-    }
+    };
+    // Without counting as well: sure of nothing else, and as soon.
+    let desk = Desk::default();
+    let limits = Limits::default();
+    let allowance = Allowance::within(&desk, PER_CALL_LIMIT, limits.steps, limits.memory);
+    let is_right = match program.evaluate_briefly(&&variables, &allowance) {
+        Ok(_) => end == End::Value,
+        Err(Stop::NoValue) => matches!(end, End::Failed(EvalErrorKind::Evaluation, _)),
+        Err(Stop::Unsure) => true,
+    };
+    assert!(is_right, "{end:?}");
+    end
 }
 
 /// The most memory that the process had at once, in kB. Not known everywhere.

@@ -148,7 +148,7 @@ fn is_sure(text: &str) -> Result<bool, TestCaseError> {
             prop_assert_eq!(brief.as_str(), value.as_str());
         }
         (Err(Stop::NoValue), Err(error)) => {
-            prop_assert_eq!(error.kind, EvalErrorKind::Evaluation, "{}", text)
+            prop_assert_eq!(error.kind, EvalErrorKind::Evaluation, "{}", text);
         }
         (brief, result) => prop_assert!(false, "{}: briefly {:?}, and {:?}", text, brief, result),
     }

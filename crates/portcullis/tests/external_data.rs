@@ -91,7 +91,7 @@ fn shown(outcome: &Outcome) -> Vec<String> {
             result.key().name,
             result.verdict,
             result.prints,
-            result.steps.unwrap(),
+            result.steps.unwrap_or_default(),
             result.questions
         )
     };

@@ -32,20 +32,23 @@ impl<'e> Desk<'e> {
 
     /// Keeps a value that takes so many bytes beside itself; `None` if there is no room for it.
     pub fn keep(&'e self, value: CelValue, bytes: usize) -> Option<&'e CelValue> {
-        self.count(bytes.saturating_add(size_of::<CelValue>()))?;
+        self.take(bytes.saturating_add(size_of::<CelValue>())).then_some(())?;
         Some(self.values.get_or_init(|| Arena::with_capacity(FIRST)).alloc(value))
     }
 
     /// A list of values that are kept.
     pub(super) fn list(&'e self, items: Vec<View<'e>>) -> Option<View<'e>> {
-        self.count(items.capacity().saturating_mul(size_of::<View<'e>>()).saturating_add(LIST))?;
+        let bytes = items.capacity().saturating_mul(size_of::<View<'e>>());
+        self.take(bytes.saturating_add(LIST)).then_some(())?;
         Some(View::Items(self.lists.get_or_init(|| Arena::with_capacity(FIRST)).alloc(items)))
     }
 
-    fn count(&self, bytes: usize) -> Option<()> {
+    /// Takes room that something beside it needs, which is kept as long. Whether there was so much.
+    #[must_use]
+    pub fn take(&self, bytes: usize) -> bool {
         let all = self.bytes.get().saturating_add(bytes as u64);
         self.bytes.set(all);
-        (all <= Self::MOST_BYTES).then_some(())
+        all <= Self::MOST_BYTES
     }
 }
 

@@ -1,6 +1,6 @@
 //! Calls of functions.
 
-use portcullis_value::Budget;
+use portcullis_value::{Budget, Value};
 use smallvec::SmallVec;
 
 use super::outline::{Called, Concatenation, Node, Op};
@@ -62,17 +62,24 @@ impl<'e> Sketch<'e, '_> {
             let term = self.eval(term);
             found.push(term);
         }
+        if self.is_unsure.get() {
+            return Err(Nothing);
+        }
         let mut bytes: usize = 0;
-        let mut are_texts = true;
+        let (mut are_texts, mut has_value) = (true, true);
         for term in &found {
-            match term {
-                Ok(term) if let Some(text) = term.as_str() => {
+            match term.map(View::as_str) {
+                Ok(Some(text)) => {
                     bytes = bytes.saturating_add(text.len());
                     // Whoever counts makes each sum by itself.
                     self.take(bytes as u64 / 64)?;
                 }
-                _ => are_texts = false,
+                Ok(None) => are_texts = false,
+                Err(Nothing) => has_value = false,
             }
+        }
+        if are_texts && !has_value {
+            return Err(Nothing);
         }
         if are_texts {
             let mut text = self.allowance.desk.text.borrow_mut();
@@ -100,8 +107,8 @@ impl<'e> Sketch<'e, '_> {
         let needs_result = matches!(call.rule, Rule::Made | Rule::Result);
         if !needs_result && call.rule != Rule::One {
             let missing = Missing::of(found.iter().map(Result::is_err));
-            let values: SmallVec<[CelValue; 4]> =
-                found.iter().map(|arg| arg.unwrap_or(View::Null).to_value()).collect();
+            let values = found.iter().map(|arg| self.value(arg.unwrap_or(View::Null)));
+            let values: SmallVec<[CelValue; 4]> = values.collect::<Result<_, Nothing>>()?;
             let args: SmallVec<[Held<'_>; 4]> = values.iter().map(Held::of).collect();
             let cost = self.counted(|budget| cost::of(budget, call.rule, &args, missing, None));
             let cost = cost.map_err(|_| self.stop())?;
@@ -120,7 +127,7 @@ impl<'e> Sketch<'e, '_> {
     #[inline(never)]
     fn called(&mut self, call: &'e Called, args: &[View<'e>]) -> Outcome<'e> {
         self.take(1)?;
-        let given: call::Args = args.iter().map(|arg| arg.to_value()).collect();
+        let given: call::Args = args.iter().map(|arg| self.value(*arg)).collect::<Result<_, Nothing>>()?;
         let written = &self.outline.patterns;
         let (made, cost, bytes) = self.counted(|budget| {
             let mut cost = 0;
@@ -246,9 +253,9 @@ impl<'e> Sketch<'e, '_> {
 
     fn sum(&mut self, a: View<'e>, b: View<'e>) -> Result<Option<View<'e>>, Nothing> {
         if let (View::Int(a), View::Int(b)) = (a, b) {
-            return Ok(a.checked_add(b).map(|sum| View::Int(sum)));
+            return Ok(a.checked_add(b).map(View::Int));
         }
-        let (Some(of_a), Some(of_b)) = (self.length(a), self.length(b)) else { return Ok(None) };
+        let (Some(of_a), Some(of_b)) = (length(a), length(b)) else { return Ok(None) };
         self.take((of_a + of_b) as u64)?;
         if of_a == 0 {
             return Ok(Some(b));
@@ -274,24 +281,23 @@ impl<'e> Sketch<'e, '_> {
         self.items(items).map(Some)
     }
 
-    /// How many elements a list has; none of a value that is none, or of a list whose order says nothing.
-    fn length(&self, value: View<'e>) -> Option<usize> {
-        match value {
-            View::Items(items) => Some(items.len()),
-            View::Input(input) => input.as_array().map(|items| items.len()),
-            View::Made(CelValue::List(List::Made(items))) => Some(items.len()),
-            _ => None,
-        }
-    }
-
     /// Texts in one; none if there is something else among them.
     fn joined(&mut self, list: View<'e>, separator: &str) -> Result<Option<View<'e>>, Nothing> {
-        let View::Items(items) = list else { return Ok(None) };
-        let mut bytes: usize = 0;
-        for item in items {
-            let Some(text) = item.as_str() else { return Ok(None) };
-            bytes = bytes.saturating_add(text.len()).saturating_add(separator.len());
-        }
+        let items: Option<SmallVec<[&str; 8]>> = match list {
+            View::Items(items) => items.iter().map(|item| item.as_str()).collect(),
+            View::Input(input) => match input.as_array() {
+                Some(items) => items.iter().map(Value::as_str).collect(),
+                None => None,
+            },
+            View::Made(CelValue::List(list)) => match list.made() {
+                Some(items) => items.iter().map(CelValue::as_str).collect(),
+                None => None,
+            },
+            _ => None,
+        };
+        let Some(items) = items else { return Ok(None) };
+        let all = items.iter().fold(0_usize, |all, text| all.saturating_add(text.len()));
+        let bytes = all.saturating_add(items.len().saturating_mul(separator.len()));
         self.take(bytes as u64 / 32 + items.len() as u64 / 8)?;
         let mut text = self.allowance.desk.text.borrow_mut();
         text.clear();
@@ -300,14 +306,14 @@ impl<'e> Sketch<'e, '_> {
             if place > 0 {
                 text.push_str(separator);
             }
-            text.push_str(item.as_str().unwrap_or_default());
+            text.push_str(item);
         }
         self.keep(CelValue::String(Text::from(text.as_str())), bytes).map(Some)
     }
 }
 
 fn size<'e>(count: usize) -> Option<View<'e>> {
-    i64::try_from(count).ok().map(|count| View::Int(count))
+    i64::try_from(count).ok().map(View::Int)
 }
 
 /// Whether a call takes such arguments.
@@ -318,5 +324,15 @@ fn takes(call: &Called, args: &[View<'_>]) -> bool {
     match call.overload {
         Some(place) => call.declaration.overloads.get(place).is_some_and(takes),
         None => call.declaration.overloads.iter().any(takes),
+    }
+}
+
+/// How many elements a list has; none of a value that is none, or of a list whose order says nothing.
+fn length(value: View<'_>) -> Option<usize> {
+    match value {
+        View::Items(items) => Some(items.len()),
+        View::Input(input) => input.as_array().map(<[Value]>::len),
+        View::Made(CelValue::List(List::Made(items))) => Some(items.len()),
+        _ => None,
     }
 }

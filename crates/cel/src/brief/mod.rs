@@ -176,7 +176,8 @@ impl<'e, 's> Sketch<'e, 's> {
 
     #[inline(never)]
     fn member(&mut self, value: &'e Node, of: &BTreeSet<Key>) -> Outcome<'e> {
-        let value = self.eval(value)?.to_value();
+        let value = self.eval(value)?;
+        let value = self.value(value)?;
         match Key::of(&value) {
             AsKey::Is(key) => Ok(View::bool(of.contains(&key))),
             AsKey::Unique => Ok(View::bool(false)),
@@ -196,6 +197,14 @@ impl<'e, 's> Sketch<'e, 's> {
         })
     }
 
+    /// A value by itself. What is in it twice is there twice then: that is as much work as it is large.
+    fn value(&self, view: View<'e>) -> Result<CelValue, Nothing> {
+        let View::Items(items) = view else { return Ok(view.to_value()) };
+        self.take(items.len() as u64)?;
+        let values: Result<Vec<CelValue>, Nothing> = items.iter().map(|item| self.value(*item)).collect();
+        values.map(CelValue::list)
+    }
+
     /// A list.
     fn items(&self, items: Vec<View<'e>>) -> Outcome<'e> {
         self.allowance.desk.list(items).ok_or_else(|| self.stop())
@@ -204,13 +213,11 @@ impl<'e, 's> Sketch<'e, 's> {
     /// A value of the input.
     #[inline]
     fn input(&self, value: &'e Value) -> Outcome<'e> {
-        match Held::of_input(value) {
-            Some(held) => Ok(held.into()),
-            None => {
-                let bytes = value.count().unwrap_or(0).saturating_mul(size_of::<CelValue>());
-                self.keep(CelValue::from(value.clone()), bytes)
-            }
+        if let Some(held) = Held::of_input(value) {
+            return Ok(held.into());
         }
+        let bytes = value.count().unwrap_or(0).saturating_mul(size_of::<CelValue>());
+        self.keep(CelValue::from(value.clone()), bytes)
     }
 
     /// An error is passed over where the other term decides.
@@ -260,7 +267,7 @@ impl<'e, 's> Sketch<'e, 's> {
                 if let (Ok(a), Ok(b)) = (a.held(), b.held()) {
                     return self.counted(|budget| a.equals(budget, b).map_err(Into::into));
                 }
-                let (a, b) = (a.to_value(), b.to_value());
+                let (a, b) = (self.value(a)?, self.value(b)?);
                 self.counted(|budget| equals(budget, &a, &b).map_err(Into::into))?
             }
         })
@@ -279,8 +286,8 @@ impl<'e, 's> Sketch<'e, 's> {
     fn map(&mut self, entries: &'e [(Node, Node)]) -> Outcome<'e> {
         let mut made = Entries::default();
         for (key, value) in entries {
-            let key = self.eval(key)?.to_value();
-            let value = self.eval(value)?.to_value();
+            let (key, value) = (self.eval(key)?, self.eval(value)?);
+            let (key, value) = (self.value(key)?, self.value(value)?);
             if let CelValue::String(text) = &key {
                 self.take(text.as_str().len() as u64 / 64)?;
             }

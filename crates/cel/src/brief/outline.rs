@@ -177,13 +177,15 @@ impl Outlining<'_> {
             return None;
         }
         Some(match action {
-            Action::Const(CelValue::Optional(_) | CelValue::Unreadable(_)) => (Node::Unsure, 1),
-            Action::Const(value) => (Node::Const(value.clone()), 1),
+            Action::Const(value) if !matches!(value, CelValue::Optional(_) | CelValue::Unreadable(_)) => {
+                (Node::Const(value.clone()), 1)
+            }
             // Asking for a field of a choice takes one off the cost, which may be none yet.
-            Action::Attribute {
-                attribute: Attribute { root: Root::Conditional(_), .. },
-                test_only: true,
-            } => (Node::Unsure, 1),
+            Action::Attribute { attribute, test_only: true }
+                if matches!(attribute.root, Root::Conditional(_)) =>
+            {
+                (Node::Unsure, 1)
+            }
             Action::Attribute { attribute, .. } => self.attribute(attribute)?,
             Action::Logical { is_or, terms } => {
                 let (terms, units) = self.both(*terms)?;
@@ -215,9 +217,11 @@ impl Outlining<'_> {
                 (Node::Map(parts.into()), units)
             }
             Action::Fold(fold) => self.fold(fold)?,
-            Action::List(_) | Action::Map(_) | Action::Or { .. } | Action::Message { .. } => {
-                (Node::Unsure, 1)
-            }
+            Action::Const(_)
+            | Action::List(_)
+            | Action::Map(_)
+            | Action::Or { .. }
+            | Action::Message { .. } => (Node::Unsure, 1),
         })
     }
 

@@ -8,16 +8,7 @@ impl<'e> Sketch<'e, '_> {
     pub(super) fn path(&mut self, path: &'e Path) -> Outcome<'e> {
         let mut selected = path.selected.iter();
         let mut value = match &path.root {
-            Origin::Variable(name, place) => match self.variables.get(*place) {
-                Some(Some(known)) => *known,
-                _ => {
-                    let found = self.names.variable(name).ok_or_else(|| self.stop())?.0;
-                    if let Some(known) = self.variables.get_mut(*place) {
-                        *known = Some(found);
-                    }
-                    found
-                }
-            },
+            Origin::Variable(name, place) => self.variable(name, *place)?,
             Origin::First(slot) => self.frames.get(*slot).ok_or_else(|| self.stop())?.0,
             Origin::Second(slot) => self.frames.get(*slot).ok_or_else(|| self.stop())?.1,
             Origin::Node(node) => self.eval(node)?,
@@ -46,6 +37,18 @@ impl<'e> Sketch<'e, '_> {
             };
         }
         Ok(value)
+    }
+
+    #[inline]
+    fn variable(&mut self, name: &str, place: usize) -> Outcome<'e> {
+        if let Some(Some(known)) = self.variables.get(place) {
+            return Ok(*known);
+        }
+        let found = self.names.variable(name).ok_or_else(|| self.stop())?.0;
+        if let Some(known) = self.variables.get_mut(place) {
+            *known = Some(found);
+        }
+        Ok(found)
     }
 
     #[inline(never)]

@@ -5,6 +5,7 @@ use std::cell::Cell;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use portcullis_cel::{Allowance, CelValue, Names, Sight, Stop};
+use portcullis_value::Watch;
 
 use super::evaluate::{BUDGET, STEPS};
 use super::kept::{Briefly, Digest, Lasts, OfConstraint, OfReview};
@@ -27,7 +28,7 @@ impl CelProgram {
         surroundings: &Surroundings<'_>,
     ) -> Option<Vec<RawViolation>> {
         let is_counted = surroundings.counting == Counting::Always || surroundings.coverage.is_some();
-        if is_counted || surroundings.watch.is_some_and(|watch| watch.is_over()) {
+        if is_counted || surroundings.watch.is_some_and(Watch::is_over) {
             return None;
         }
         let judge = || self.judged(seen, review, of_constraint, surroundings);

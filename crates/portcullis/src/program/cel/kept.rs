@@ -251,7 +251,9 @@ impl<'r> OfReview<'r> {
     }
 
     pub(super) fn keep_brief(&self, digest: Digest, made: Briefly<Sight<'r>>) {
-        self.brief.borrow_mut().insert(digest, made);
+        if self.desk.cel.take(size_of::<(Digest, Briefly<Sight<'r>>)>() * 2) {
+            self.brief.borrow_mut().insert(digest, made);
+        }
     }
 
     /// What evaluations hand on that count.
