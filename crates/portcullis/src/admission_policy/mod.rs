@@ -50,7 +50,7 @@ use crate::names::{AdmissionPolicyKey, Gvk};
 use crate::object::Object;
 use crate::program::{Asking, EvaluationError, Followed, PolicyAnswer, PolicyProgram, PolicyView};
 use crate::value::{self, Value};
-use crate::world::World;
+use crate::world::{Counting, World};
 
 /// Most parameters by which a policy is followed.
 const MOST_FOLLOWED: usize = 16;
@@ -133,6 +133,7 @@ pub(crate) struct Surroundings<'a> {
     pub(crate) watch: Option<&'a dyn Watch>,
     /// What expressions ask about rights, and what is known of it.
     pub(crate) asking: &'a Asking<'a>,
+    pub(crate) counting: Counting,
 }
 
 impl<'a> Surroundings<'a> {
@@ -143,7 +144,8 @@ impl<'a> Surroundings<'a> {
         inventory: &'a Value,
         asking: &'a Asking<'a>,
     ) -> Self {
-        Self { namespace, inventory, limits: world.limits(), watch: world.watch(), asking }
+        let (limits, watch, counting) = (world.limits(), world.watch(), world.counting());
+        Self { namespace, inventory, limits, watch, asking, counting }
     }
 }
 
@@ -215,27 +217,31 @@ impl BoundPolicy {
     }
 
     /// What it says of a request, and what that cost.
-    pub(crate) fn judge(&self, request: &Attributes<'_>, around: &Surroundings<'_>) -> (BoundAnswer, u64) {
+    pub(crate) fn judge(
+        &self,
+        request: &Attributes<'_>,
+        around: &Surroundings<'_>,
+    ) -> (BoundAnswer, Option<u64>) {
         let kinds = Kinds::new(around.inventory);
         let (applies, params) = match self.resolve(request, &kinds, around.namespace) {
             Ok(resolved) => resolved,
-            Err(answer) => return (answer, 0),
+            Err(answer) => return (answer, Some(0)),
         };
         if params.is_empty() {
-            return (BoundAnswer::Judged(Vec::new()), 0);
+            return (BoundAnswer::Judged(Vec::new()), Some(0));
         }
         let seen = match request.seen_as(&applies, &kinds, around.namespace) {
             Ok(seen) => seen,
             Err(message) => {
                 let message =
                     format!("failed to configure binding: failed to convert object version: {message}");
-                return (BoundAnswer::Misconfigured { message, of_binding: true }, 0);
+                return (BoundAnswer::Misconfigured { message, of_binding: true }, Some(0));
             }
         };
-        let (mut answers, mut cost, mut unknown) = (Vec::new(), 0_u64, None);
+        let (mut answers, mut cost, mut unknown) = (Vec::new(), Some(0_u64), None);
         for params in &params {
             let (answer, spent) = self.policy.program.evaluate(&seen.view(params, around));
-            cost = cost.saturating_add(spent);
+            cost = cost.zip(spent).map(|(cost, spent)| cost.saturating_add(spent));
             match answer {
                 Ok(answer) => answers.push(answer),
                 Err(error) => {
@@ -286,6 +292,7 @@ impl Seen {
             limits: around.limits,
             watch: around.watch,
             asking: around.asking,
+            counting: around.counting,
         }
     }
 }

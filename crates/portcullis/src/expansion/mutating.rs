@@ -13,6 +13,7 @@ use crate::matcher::Source;
 use crate::mutation::{Mutable, MutationError, MutationLimits, MutatorSet};
 use crate::object::Object;
 use crate::program::Asking;
+use crate::world::Counting;
 
 /// By what objects are expanded: the templates, and the mutators and admission policies that change what is generated.
 #[derive(Clone, Copy, Debug)]
@@ -168,7 +169,14 @@ impl<'a> Expansion<'a> {
             };
             let asking = Asking::new(self.outside.answers);
             let (limits, asked) = (Limits::default(), &asking);
-            let around = Surroundings { namespace: known, inventory, limits, watch, asking: asked };
+            let around = Surroundings {
+                namespace: known,
+                inventory,
+                limits,
+                watch,
+                asking: asked,
+                counting: Counting::Always,
+            };
             let home = namespace.unwrap_or_else(|| object.namespace());
             let denied = |message| Unchanged::Denied(message, Questions::default());
             let created = policies.mutate_created(object, home, &around, by_mutators, denied);

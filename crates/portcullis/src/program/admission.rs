@@ -9,6 +9,7 @@ use super::EvaluationError;
 use crate::analysis::ObjectRead;
 use crate::api::admission_policy::DenialReason;
 use crate::value::Value;
+use crate::world::Counting;
 
 /// What an evaluation looks at.
 pub(crate) struct PolicyView<'a> {
@@ -23,6 +24,7 @@ pub(crate) struct PolicyView<'a> {
     pub(crate) limits: Limits,
     pub(crate) watch: Option<&'a dyn Watch>,
     pub(crate) asking: &'a Asking<'a>,
+    pub(crate) counting: Counting,
 }
 
 /// What a policy says of one request with one parameter.

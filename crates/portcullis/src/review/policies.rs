@@ -126,7 +126,7 @@ impl Review {
         let (answer, steps) = bound.judge(&self.attributes(&kinds), &around);
         // What is decided all the same needs no answer.
         let is_unknown = matches!(answer, BoundAnswer::Unknown(_));
-        (answer, Some(steps), if is_unknown { asking.into_questions() } else { Questions::default() })
+        (answer, steps, if is_unknown { asking.into_questions() } else { Questions::default() })
     }
 }
 

@@ -5,13 +5,15 @@ use std::cell::Cell;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use portcullis_cel::{Allowance, CelValue, Names, Sight, Stop};
-use portcullis_value::Watch;
+use portcullis_value::{Limits, Watch};
 
 use super::evaluate::{BUDGET, STEPS};
 use super::kept::{Briefly, Digest, Lasts, OfConstraint, OfReview};
 use super::names::Seen;
-use super::{CelProgram, Expression, RawViolation, Surroundings};
+use super::policy::PolicyProgram;
+use super::{CelProgram, Expression, RawViolation, Surroundings, Validation};
 use crate::api::cel::PARAMS;
+use crate::program::admission::{AnnotationAnswer, PolicyAnswer, PolicyDecision, PolicyView};
 use crate::value::Value;
 use crate::world::Counting;
 
@@ -42,47 +44,75 @@ impl CelProgram {
         of_constraint: Option<&'r OfConstraint>,
         surroundings: &Surroundings<'_>,
     ) -> Option<Vec<RawViolation>> {
-        let limits = surroundings.limits;
-        // Messages are evaluated with variables of their own, and so cost as much again. All that may be inside of each
-        // other have no more memory together.
-        let allowance = Allowance::within(
-            review.desk(),
-            BUDGET / 2,
-            limits.steps.saturating_mul(STEPS) / 2,
-            limits.memory / self.levels.max(1),
-        );
+        let allowance = self.allowance(review.desk(), surroundings.limits);
         let constraint = review.desk().keep(CelValue::from(surroundings.constraint.clone()), 0)?;
-        let at = At { program: self, seen, constraint, review, of_constraint };
+        let at = At { program: self, seen, constraint, review: Some(review), of_constraint };
         // They have variables of their own, and see no Namespace.
         let conditions = Scope::of(at, &CelValue::Null, &allowance, self.match_conditions.is_empty());
         let names = Scope::of(at, &seen.namespace, &allowance, self.validations.is_empty());
-        let mut passes = true;
-        for condition in &self.match_conditions {
-            passes &= conditions.truth(condition)?;
-        }
-        if !passes {
+        if !conditions.all_hold()? {
             return Some(Vec::new());
         }
         let mut violations = Vec::new();
         for validation in &self.validations {
-            let holds = names.truth(&validation.expression)?;
-            let message = match &validation.message_expression {
-                None => None,
-                Some(expression) => match expression.program.evaluate_briefly(&names, &allowance) {
-                    Ok(made) if !holds => made.as_str().map(str::to_owned),
-                    Ok(_) | Err(Stop::NoValue) => None,
-                    Err(Stop::Unsure) => return None,
-                },
-            };
-            if !holds {
+            if let Some(message) = names.denial(validation)? {
                 violations.push(RawViolation {
                     reads: Some(validation.reads.clone()),
-                    ..RawViolation::new(validation.said(message), Value::new_object())
+                    ..RawViolation::new(message, Value::new_object())
                 });
             }
         }
         violations.sort_by(|a, b| a.message.cmp(&b.message));
         Some(violations)
+    }
+
+    /// What all of it may take. Where it is counted, messages and annotations are evaluated with variables of their own, and
+    /// so take as much again each. All that may be inside of each other have no more memory together.
+    fn allowance<'r>(&self, desk: &'r portcullis_cel::Desk<'r>, limits: Limits) -> Allowance<'r> {
+        let steps = limits.steps.saturating_mul(STEPS) / 3;
+        Allowance::within(desk, BUDGET / 2, steps, limits.memory / self.levels.max(1))
+    }
+}
+
+impl PolicyProgram {
+    /// What it says of a request, if that is known without counting. Never panics.
+    pub(super) fn say_briefly(&self, view: &PolicyView<'_>) -> Option<PolicyAnswer> {
+        if view.counting == Counting::Always || view.watch.is_some_and(Watch::is_over) {
+            return None;
+        }
+        catch_unwind(AssertUnwindSafe(|| self.said_briefly(view))).ok().flatten()
+    }
+
+    fn said_briefly(&self, view: &PolicyView<'_>) -> Option<PolicyAnswer> {
+        let program = self.common();
+        let (of_conditions, seen) = (view.seen(view.condition_request), view.seen(view.request));
+        let desk = portcullis_cel::Desk::default();
+        let allowance = program.allowance(&desk, view.limits);
+        let at = |seen| At { program, seen, constraint: &seen.constraint, review: None, of_constraint: None };
+        let conditions =
+            Scope::of(at(&of_conditions), &CelValue::Null, &allowance, program.match_conditions.is_empty());
+        let names = Scope::of(at(&seen), &seen.namespace, &allowance, false);
+        if !conditions.all_hold()? {
+            return Some(PolicyAnswer::default());
+        }
+        let mut decisions = Vec::with_capacity(program.validations.len());
+        for (validation, reason) in program.validations.iter().zip(&self.reasons) {
+            decisions.push(match names.denial(validation)? {
+                None => PolicyDecision::Admit,
+                Some(message) => {
+                    PolicyDecision::Deny { message, reason: *reason, reads: validation.reads.clone() }
+                }
+            });
+        }
+        let mut annotations = Vec::new();
+        for annotation in &self.annotations {
+            let text = annotation.expression.program.evaluate_briefly(&names, &allowance).ok()?;
+            let text = text.as_str().map(str::trim).filter(|text| !text.is_empty());
+            let answer =
+                text.map_or(AnnotationAnswer::Nothing, |text| AnnotationAnswer::Value(text.to_owned()));
+            annotations.push((annotation.key.clone(), answer));
+        }
+        Some(PolicyAnswer { decisions, annotations })
     }
 }
 
@@ -92,7 +122,7 @@ struct At<'r, 's> {
     program: &'r CelProgram,
     seen: &'r Seen,
     constraint: &'r CelValue,
-    review: &'s OfReview<'r>,
+    review: Option<&'s OfReview<'r>>,
     of_constraint: Option<&'r OfConstraint>,
 }
 
@@ -139,6 +169,29 @@ impl<'r, 's> Scope<'r, 's> {
         }
     }
 
+    /// Whether all match conditions hold.
+    fn all_hold(&self) -> Option<bool> {
+        let mut all = true;
+        for condition in &self.at.program.match_conditions {
+            all &= self.truth(condition)?;
+        }
+        Some(all)
+    }
+
+    /// The message of a validation that does not hold. That of one that holds is evaluated as well: whoever counts charges it.
+    fn denial(&self, validation: &'r Validation) -> Option<Option<String>> {
+        let holds = self.truth(&validation.expression)?;
+        let message = match &validation.message_expression {
+            None => None,
+            Some(expression) => match expression.program.evaluate_briefly(self, self.allowance) {
+                Ok(made) if !holds => made.as_str().map(str::to_owned),
+                Ok(_) | Err(Stop::NoValue) => None,
+                Err(Stop::Unsure) => return None,
+            },
+        };
+        Some((!holds).then(|| validation.said(message)))
+    }
+
     fn truth(&self, expression: &'r Expression) -> Option<bool> {
         let found = expression.program.evaluate_briefly(self, self.allowance).ok()?;
         Some(found.as_bool() == Some(true))
@@ -180,7 +233,7 @@ impl<'r, 's> Scope<'r, 's> {
             _ => Place::Nowhere,
         };
         let known = match place {
-            Place::Review(digest) => self.at.review.brief(&digest),
+            Place::Review(digest) => self.at.review.and_then(|review| review.brief(&digest)),
             Place::Constraint(constraint) => constraint
                 .brief(number)
                 .map(|known| Briefly { value: Sight::of(&known.value), units: known.units }),
@@ -204,7 +257,11 @@ impl<'r, 's> Scope<'r, 's> {
         };
         let units = before.saturating_sub(self.allowance.left());
         match place {
-            Place::Review(digest) => self.at.review.keep_brief(digest, Briefly { value, units }),
+            Place::Review(digest) => {
+                if let Some(review) = self.at.review {
+                    review.keep_brief(digest, Briefly { value, units });
+                }
+            }
             Place::Constraint(constraint) => {
                 constraint.keep_brief(number, Briefly { value: value.to_value(), units });
             }

@@ -46,16 +46,16 @@ pub(crate) struct PolicyProgram {
     /// Variables, match conditions and validations.
     common: CelProgram,
     /// One for each validation.
-    reasons: Vec<DenialReason>,
-    annotations: Vec<Annotation>,
+    pub(super) reasons: Vec<DenialReason>,
+    pub(super) annotations: Vec<Annotation>,
     /// In their order.
     mutations: Vec<(MutationForm, Expression)>,
 }
 
 #[derive(Debug)]
-struct Annotation {
-    key: Arc<str>,
-    expression: Expression,
+pub(super) struct Annotation {
+    pub(super) key: Arc<str>,
+    pub(super) expression: Expression,
 }
 
 impl std::fmt::Debug for Expression {
@@ -285,20 +285,27 @@ impl PolicyProgram {
         &self.common
     }
 
-    /// What it says of a request, and what that cost. Never panics.
+    /// What it says of a request, and what that cost, if it was counted. Never panics.
     ///
     /// # Errors
     ///
     /// If a limit of the engine ends an evaluation, or only a cluster could answer: that is never a pass,
     /// whatever the policy says of failures.
-    pub(crate) fn evaluate(&self, view: &PolicyView<'_>) -> (Result<PolicyAnswer, EvaluationError>, u64) {
-        self.within(view, |tank, cost| {
+    pub(crate) fn evaluate(
+        &self,
+        view: &PolicyView<'_>,
+    ) -> (Result<PolicyAnswer, EvaluationError>, Option<u64>) {
+        if let Some(answer) = self.say_briefly(view) {
+            return (Ok(answer), None);
+        }
+        let (answer, cost) = self.within(view, |tank, cost| {
             match self.matches(&view.seen(view.condition_request), tank, cost)? {
                 Ok(true) => self.judge(&view.seen(view.request), tank, cost),
                 Ok(false) => Ok(PolicyAnswer::default()),
                 Err(error) => Ok(PolicyAnswer::of_error(error)),
             }
-        })
+        });
+        (answer, Some(cost))
     }
 
     /// Why it says what it says of a request, by evaluating the parts of its expressions. Never panics.
@@ -487,7 +494,7 @@ fn shown(ty: &Type) -> Type {
 }
 
 impl PolicyView<'_> {
-    fn seen(&self, request: &Value) -> Seen {
+    pub(super) fn seen(&self, request: &Value) -> Seen {
         Seen::of_policy(request, self.object.clone(), self.old_object.clone(), self.params.clone())
     }
 }
