@@ -1,12 +1,15 @@
 //! Any expression, and after a line `---` any JSON as its object: reading, checking and evaluating end without a
-//! panic and soon, within small limits, and the second time with the same answer and cost. Every problem has its
-//! place in the text.
+//! panic and soon, within small limits, and the second time with the same answer and cost. Evaluating without counting is
+//! sure of nothing else, and of no less cost. Every problem has its place in the text.
 #![no_main]
 
 use std::time::{Duration, Instant};
 
 use libfuzzer_sys::fuzz_target;
-use portcullis_cel::{CelValue, Environment, PER_CALL_LIMIT, Program, Type, Variables};
+use portcullis_cel::{
+    Allowance, BYTES_OF_UNIT, COST_OF_UNIT, CelValue, Desk, Environment, EvalErrorKind, PER_CALL_LIMIT, Program,
+    STEPS_OF_UNIT, Stop, Type, Variables,
+};
 use portcullis_value::{Budget, Limits, Value};
 
 const LIMITS: Limits = Limits { steps: 100_000, memory: 4 << 20, depth: 64, output: 64 << 10 };
@@ -45,9 +48,9 @@ fuzz_target!(|text: &str| {
     let evaluate = || {
         let mut budget = Budget::new(LIMITS, None);
         let evaluation = program.evaluate(&variables, &mut budget);
-        (evaluation, budget.steps())
+        (evaluation, budget.steps(), budget.memory())
     };
-    let (first, steps) = evaluate();
+    let (first, steps, memory) = evaluate();
     assert!(started.elapsed() < Duration::from_secs(2), "{:?}", started.elapsed());
     match &first.result {
         Ok(value) => {
@@ -59,7 +62,26 @@ fuzz_target!(|text: &str| {
         }
         Err(error) => assert!(text.is_char_boundary(error.at as usize), "{error:?}"),
     }
-    let (again, steps_again) = evaluate();
+    let (again, steps_again, _) = evaluate();
     assert_eq!(format!("{:?}", first.result), format!("{:?}", again.result));
     assert_eq!((first.cost, steps), (again.cost, steps_again));
+    let desk = Desk::default();
+    let allowance = Allowance::within(&desk, PER_CALL_LIMIT, LIMITS.steps, LIMITS.memory);
+    let all = allowance.left();
+    let started = Instant::now();
+    let brief = program.evaluate_briefly(&&variables, &allowance);
+    assert!(started.elapsed() < Duration::from_secs(2), "{:?}", started.elapsed());
+    match (&brief, &first.result) {
+        (Err(Stop::Unsure), _) => return,
+        (Err(Stop::NoValue), Err(error)) => assert_eq!(error.kind, EvalErrorKind::Evaluation, "{error:?}"),
+        (Ok(brief), Ok(value)) => {
+            let brief = brief.to_value();
+            assert_eq!((brief.type_name(), brief.to_string()), (value.type_name(), value.to_string()));
+        }
+        (brief, result) => panic!("{result:?}, and briefly {brief:?}"),
+    }
+    let units = all - allowance.left();
+    assert!(first.cost <= units * COST_OF_UNIT, "{} of {units}", first.cost);
+    assert!(steps <= units * STEPS_OF_UNIT, "{steps} of {units}");
+    assert!(memory <= units * BYTES_OF_UNIT, "{memory} of {units}");
 });

@@ -4,7 +4,7 @@
 //! case of every suite is a query for `violation` with the input that Gatekeeper gives it. Ways: the
 //! interpreter of regorus with a prepared engine cloned for each query, its register machine, our own
 //! program, and a review of the whole core, which does more: it matches, builds the input and makes messages.
-//! Templates that have CEL as well are reviewed in both languages.
+//! Templates that have CEL as well are reviewed in both languages, and in CEL also so that each result tells what it cost.
 //!
 //! Microseconds of one run compare with each other, not with those of another machine or day.
 
@@ -16,8 +16,8 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use portcullis::{
-    Document, EnforcementPoint, EngineChoice, Inventory, Object, PolicySet, PolicySettings, Resource, Review,
-    Severity, World,
+    Counting, Document, EnforcementPoint, EngineChoice, Inventory, Object, PolicySet, PolicySettings,
+    Resource, Review, Severity, World,
 };
 use portcullis_rego::{Environment, Program, Query, Unit};
 use portcullis_rego_syntax::{Environment as Surroundings, Version, parse, resolve_in};
@@ -97,13 +97,23 @@ fn main() {
     show("vm", &measure(&templates, rounds, |template| machine(template)), &interpreter);
     show("portcullis", &measure(&templates, rounds, |template| ours(template)), &interpreter);
     let rego = EngineChoice::RegoOnly;
-    show("core review", &measure(&templates, rounds, |template| core(template, rego)), &Row::default());
+    let counted = Counting::Always;
+    show(
+        "core review",
+        &measure(&templates, rounds, |template| core(template, rego, counted)),
+        &Row::default(),
+    );
     // The same questions to both languages of the templates that have them.
     let (both, _): (Vec<_>, Vec<_>) = templates.into_iter().partition(|template| template.has_cel);
     let queries: usize = both.iter().map(|template| template.queries.len()).sum();
     println!("{} of them with CEL as well, {queries} queries", both.len());
-    for (name, choice) in [("review Rego", rego), ("review CEL", EngineChoice::CelFirst)] {
-        show(name, &measure(&both, rounds, |template| core(template, choice)), &Row::default());
+    let cel = EngineChoice::CelFirst;
+    for (name, choice, counting) in [
+        ("review Rego", rego, counted),
+        ("review CEL", cel, Counting::NearLimits),
+        ("CEL, counted", cel, counted),
+    ] {
+        show(name, &measure(&both, rounds, |template| core(template, choice, counting)), &Row::default());
     }
 }
 
@@ -267,7 +277,7 @@ fn ours(template: &Template) -> Result<Ask<'_>, String> {
 }
 
 /// A review by the core. Its answer is not compared: it has messages, not a set.
-fn core(template: &Template, engines: EngineChoice) -> Result<Ask<'_>, String> {
+fn core(template: &Template, engines: EngineChoice, counting: Counting) -> Result<Ask<'_>, String> {
     let settings = PolicySettings { engines, ..PolicySettings::default() };
     let compile = move |constraint: Option<&Document>| {
         let documents = [Some(&template.document), constraint].into_iter().flatten().cloned();
@@ -288,7 +298,7 @@ fn core(template: &Template, engines: EngineChoice) -> Result<Ask<'_>, String> {
         let policies = sets.get(&key).ok_or("not compiled")?;
         black_box(policies.review(
             &question.review,
-            &World::new(&question.inventory),
+            &World::new(&question.inventory).with_counting(counting),
             EnforcementPoint::CommandLine,
         ));
         Ok(Answer::Ours(Value::UNDEFINED))

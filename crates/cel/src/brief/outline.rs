@@ -7,7 +7,7 @@ use crate::call::{Written, looks_at_types};
 use crate::cost::Rule;
 use crate::functions::{Declaration, Function};
 use crate::plan::{Action, Attribute, By, Call, FoldStep, NOT_KEPT, Plan, Qualifier, Root, Shape, StepId};
-use crate::value::{CelValue, Key};
+use crate::value::{CelValue, Key, Text};
 
 /// Most parts: what is in an expression twice is here twice.
 const MOST_PARTS: usize = 10_000;
@@ -77,8 +77,8 @@ pub(super) struct Selected {
 
 #[derive(Debug)]
 pub(super) enum Selector {
-    /// A text, also as a value.
-    Field(Box<str>, CelValue),
+    /// A text.
+    Field(Text),
     Node(Node),
 }
 
@@ -117,7 +117,7 @@ pub(super) struct Called {
     /// Whether arguments after one that has no value are left out.
     pub(super) stops: bool,
     pub(super) is_guarded: bool,
-    /// Whether it takes arguments of any type.
+    /// Whether it takes whatever one of the functions that are called most is quick about: of several overloads, one does.
     pub(super) takes_any: bool,
 }
 
@@ -268,8 +268,8 @@ impl Outlining<'_> {
 
     fn qualifier(&mut self, qualifier: &Qualifier) -> Option<(Selector, u64)> {
         let (node, units) = match &qualifier.by {
-            By::Key(key @ CelValue::String(text)) => {
-                return Some((Selector::Field(text.as_str().into(), key.clone()), 1));
+            By::Key(CelValue::String(text)) => {
+                return Some((Selector::Field(text.clone()), 1));
             }
             By::Key(key) => (Node::Const(key.clone()), 1),
             By::Attribute(attribute) => self.attribute(attribute)?,
@@ -312,7 +312,7 @@ impl Outlining<'_> {
             rule: call.rule,
             stops: call.stops,
             is_guarded: call.is_guarded,
-            takes_any: !(call.is_guarded && looks_at_types(call.declaration)),
+            takes_any: call.overload.is_none() || !(call.is_guarded && looks_at_types(call.declaration)),
         };
         let overload = call.overload.and_then(|place| call.declaration.overloads.get(place));
         if op == Op::Add && overload.is_none_or(|overload| overload.id == "add_string") {

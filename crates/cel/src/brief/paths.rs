@@ -15,22 +15,22 @@ impl<'e> Sketch<'e, '_> {
         };
         if let View::Made(made) = value {
             if let CelValue::Object(name) = made
-                && let Some(Selected { by: Selector::Field(field, _), place, test_only: false }) =
+                && let Some(Selected { by: Selector::Field(field), place, test_only: false }) =
                     selected.as_slice().first()
             {
                 selected.next();
-                value = self.field(name, field, *place)?;
+                value = self.field(name, field.as_str(), *place)?;
             }
             value = self.sure(value)?;
         }
         for selected in selected {
-            value = if let (View::Input(input), Selector::Field(field, _)) = (value, &selected.by)
+            value = if let (View::Input(input), Selector::Field(field)) = (value, &selected.by)
                 && let Some(object) = input.as_object()
             {
-                match object.get_str(field) {
+                match object.get_str(field.as_str()) {
                     found if selected.test_only => View::bool(found.is_some()),
                     Some(found) => self.input(found)?,
-                    None => return self.missing(field),
+                    None => return self.missing(field.as_str()),
                 }
             } else {
                 self.selected(value, selected)?
@@ -54,7 +54,7 @@ impl<'e> Sketch<'e, '_> {
     #[inline(never)]
     fn selected(&mut self, value: View<'e>, selected: &'e Selected) -> Outcome<'e> {
         let key = match &selected.by {
-            Selector::Field(_, key) => View::of(key),
+            Selector::Field(key) => View::Input(key.value()),
             Selector::Node(node) => self.eval(node)?,
         };
         let found = self.found(value, key, selected.place)?;

@@ -103,6 +103,11 @@ impl Text {
     pub fn as_str(&self) -> &str {
         self.0.as_str().unwrap_or_default()
     }
+
+    /// The same as a value of an input.
+    pub(crate) const fn value(&self) -> &Value {
+        &self.0
+    }
 }
 
 impl fmt::Debug for Text {
