@@ -4,7 +4,6 @@ use std::collections::BTreeMap;
 
 use portcullis_value::{AccessAnswer, AccessQuestion};
 
-use crate::brief::{Names, Sight, Stop};
 use crate::error::EvalError;
 use crate::value::CelValue;
 
@@ -50,16 +49,6 @@ impl Variables {
     pub fn with(mut self, name: &str, value: CelValue) -> Self {
         self.0.insert(name.to_owned(), value);
         self
-    }
-}
-
-impl<'e> Names<'e> for &'e Variables {
-    fn variable(&self, name: &str) -> Option<Sight<'e>> {
-        self.0.get(name).map(Sight::of)
-    }
-
-    fn field(&self, _: &str, _: &str, _: Option<u32>) -> Result<Sight<'e>, Stop> {
-        Err(Stop::Unsure)
     }
 }
 

@@ -18,14 +18,10 @@ use crate::parse::parse;
 use crate::plan::{Plan, plan};
 use crate::reads::{Read, reads};
 use crate::types::Type;
-use crate::value::CelValue;
+use crate::value::{CelValue, MAX_VALUE_NESTING};
 
 /// Deepest nesting of an expression with its macros expanded: checking and evaluating are recursive.
 const MAX_NESTING: u32 = 500;
-
-/// Deepest nesting of what an expression comes to: as deep as lists can be written. It may be a variable of
-/// another, which nests it again, and so on; values are compared and dropped recursively.
-pub(crate) const MAX_VALUE_NESTING: u32 = 250;
 
 /// An expression that was checked. A clone shares it.
 ///

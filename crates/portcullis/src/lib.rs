@@ -182,7 +182,7 @@ pub use portcullis_value::{
 };
 pub use portcullis_yaml::lines as yaml_lines;
 pub use program::{
-    ComparingCost, CoveredKind, CoveredPlace, EvaluationError, InventoryComparison, PolicyCoverage,
+    ComparingCost, Counting, CoveredKind, CoveredPlace, EvaluationError, InventoryComparison, PolicyCoverage,
 };
 pub use query::{CelQuery, QueryAnswer, QueryInput, QuerySolution, ReachedStatement, RegoQuery, Tracing};
 pub use remedies::Remedied;
@@ -195,4 +195,4 @@ pub use schema::definition_rules;
 pub use scope::{Place, Places, Scope, Scopes, Settled};
 pub use source::{Location, Source};
 pub use upgrade::RegoUpgrade;
-pub use world::{Counting, Stopwatch, World};
+pub use world::{Stopwatch, World};

@@ -5,23 +5,12 @@ use std::fmt;
 use portcullis_value::{Answers, Limits, Watch};
 
 use crate::inventory::Inventory;
-use crate::program::PolicyCoverage;
+use crate::program::{Counting, PolicyCoverage};
 
 /// Measures how long something took. The core reads no clock; a caller that wants to know hands one in.
 pub trait Stopwatch {
     /// Nanoseconds since some moment, the same for all calls. Called twice per constraint that is evaluated.
     fn read_ns(&self) -> u64;
-}
-
-/// Whether it is told what evaluations took.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Counting {
-    /// Each result tells its steps.
-    #[default]
-    Always,
-    /// Where nothing comes near a limit, a policy in CEL is evaluated without counting, which takes a third of the time.
-    /// The limits are the same, and verdicts and messages are.
-    NearLimits,
 }
 
 /// The surroundings of a review, borrowed: the cached cluster objects, the time, and what each evaluation may

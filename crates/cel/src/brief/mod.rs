@@ -25,8 +25,8 @@ pub(crate) use outline::Outline;
 pub use sight::Sight;
 use sight::{Truth, View};
 
-use crate::program::MAX_VALUE_NESTING;
-use crate::value::{AsKey, CelValue, Entries, Equality, Held, Key, Map, equals};
+use crate::activation::{Activation, Variables};
+use crate::value::{AsKey, CelValue, Entries, Equality, Held, Key, MAX_VALUE_NESTING, Map, Text, equals};
 
 /// Most that evaluating costs for a unit of an [`Allowance`].
 pub const COST_OF_UNIT: u64 = 8;
@@ -47,7 +47,17 @@ pub trait Names<'e> {
     /// # Errors
     ///
     /// If it has no value, or if that is not known.
-    fn field(&self, object: &str, field: &str, place: Option<u32>) -> Result<Sight<'e>, Stop>;
+    fn field(&self, object: &str, field: &Text, place: Option<u32>) -> Result<Sight<'e>, Stop>;
+}
+
+impl<'e> Names<'e> for &'e Variables {
+    fn variable(&self, name: &str) -> Option<Sight<'e>> {
+        Activation::variable(*self, name).map(Sight::of)
+    }
+
+    fn field(&self, _: &str, _: &Text, _: Option<u32>) -> Result<Sight<'e>, Stop> {
+        Err(Stop::Unsure)
+    }
 }
 
 /// Why there is no value.
@@ -134,6 +144,7 @@ impl<'e, 's> Sketch<'e, 's> {
     fn eval(&mut self, node: &'e Node) -> Outcome<'e> {
         match node {
             Node::Const(value) => Ok(View::of(value)),
+            Node::Field(variable, field) => self.field_of(*variable as usize, *field as usize),
             Node::Path(path) => self.path(path),
             Node::Choice(parts) => {
                 let [test, one, other] = &**parts;

@@ -12,6 +12,9 @@ use crate::value::{CelValue, Key, Text};
 /// Most parts: what is in an expression twice is here twice.
 const MOST_PARTS: usize = 10_000;
 
+/// So many fields are looked through for one that is the same.
+const MOST_COMPARED: usize = 64;
+
 /// An expression.
 #[derive(Debug)]
 pub(crate) struct Outline {
@@ -21,12 +24,17 @@ pub(crate) struct Outline {
     pub(super) frames: usize,
     pub(super) kept: usize,
     pub(super) variables: usize,
+    /// The variables and fields of [`Node::Field`], with what is known of their places.
+    pub(super) names: Vec<Arc<str>>,
+    pub(super) fields: Vec<(Text, Option<u32>)>,
     pub(super) patterns: Written,
 }
 
 #[derive(Debug)]
 pub(super) enum Node {
     Const(CelValue),
+    /// A field of a variable, as most of what is read is: which of the variables of the expression, and which of its fields.
+    Field(u32, u32),
     Path(Box<Path>),
     Choice(Box<[Node; 3]>),
     Logical {
@@ -140,7 +148,8 @@ pub(super) enum Gathers {
 impl Outline {
     /// None of an expression that is too large.
     pub(crate) fn of(plan: &Plan) -> Option<Self> {
-        let mut outlining = Outlining { plan, parts: 0 };
+        let names = vec![Arc::from(""); plan.variables];
+        let mut outlining = Outlining { plan, parts: 0, names, fields: Vec::new() };
         let (root, units) = outlining.step(plan.root)?;
         Some(Self {
             root,
@@ -148,6 +157,8 @@ impl Outline {
             frames: plan.accumulators.len(),
             kept: plan.kept,
             variables: plan.variables,
+            names: outlining.names,
+            fields: outlining.fields,
             patterns: plan.patterns.clone(),
         })
     }
@@ -159,6 +170,8 @@ type Part = (Node, u64);
 struct Outlining<'p> {
     plan: &'p Plan,
     parts: usize,
+    names: Vec<Arc<str>>,
+    fields: Vec<(Text, Option<u32>)>,
 }
 
 impl Outlining<'_> {
@@ -263,7 +276,28 @@ impl Outlining<'_> {
             units = units.saturating_add(more);
             selected.push(Selected { by, test_only: qualifier.test_only, place: qualifier.place });
         }
-        Some((Node::Path(Box::new(Path { root, selected: selected.into() })), units))
+        Some((self.path(root, selected), units))
+    }
+
+    fn path(&mut self, root: Origin, selected: Vec<Selected>) -> Node {
+        if let (
+            Origin::Variable(name, place),
+            [Selected { by: Selector::Field(field), test_only: false, place: of_field }],
+        ) = (&root, selected.as_slice())
+            && let Some(known) = self.names.get_mut(*place)
+        {
+            let field = (field.clone(), *of_field);
+            let known_to_be = self.fields.iter().take(MOST_COMPARED).position(|known| *known == field);
+            let number = known_to_be.unwrap_or(self.fields.len());
+            if let (Ok(place), Ok(number)) = (u32::try_from(*place), u32::try_from(number)) {
+                *known = name.clone();
+                if number as usize == self.fields.len() {
+                    self.fields.push(field);
+                }
+                return Node::Field(place, number);
+            }
+        }
+        Node::Path(Box::new(Path { root, selected: selected.into() }))
     }
 
     fn qualifier(&mut self, qualifier: &Qualifier) -> Option<(Selector, u64)> {

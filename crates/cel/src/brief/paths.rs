@@ -2,7 +2,7 @@
 
 use super::outline::{Origin, Path, Selected, Selector};
 use super::{LONGEST_QUOTE, Nothing, Outcome, Sketch, Stop, View};
-use crate::value::{CelValue, Held, Map};
+use crate::value::{CelValue, Held, Map, Text};
 
 impl<'e> Sketch<'e, '_> {
     pub(super) fn path(&mut self, path: &'e Path) -> Outcome<'e> {
@@ -19,7 +19,7 @@ impl<'e> Sketch<'e, '_> {
                     selected.as_slice().first()
             {
                 selected.next();
-                value = self.field(name, field.as_str(), *place)?;
+                value = self.field(name, field, *place)?;
             }
             value = self.sure(value)?;
         }
@@ -49,6 +49,29 @@ impl<'e> Sketch<'e, '_> {
             *known = Some(found);
         }
         Ok(found)
+    }
+
+    /// A field of a variable.
+    pub(super) fn field_of(&mut self, place: usize, field: usize) -> Outcome<'e> {
+        let outline = self.outline;
+        let name = outline.names.get(place).ok_or_else(|| self.stop())?;
+        let (field, of_field) = outline.fields.get(field).ok_or_else(|| self.stop())?;
+        match self.variable(name, place)? {
+            View::Made(CelValue::Object(object)) => {
+                let found = self.field(object, field, *of_field)?;
+                self.sure(found)
+            }
+            View::Input(input) if let Some(object) = input.as_object() => {
+                match object.get_str(field.as_str()) {
+                    Some(found) => self.input(found),
+                    None => self.missing(field.as_str()),
+                }
+            }
+            value => {
+                let found = self.found(self.sure(value)?, View::Input(field.value()), *of_field)?;
+                found.map_or_else(|| self.missing(field.as_str()), |found| self.sure(found))
+            }
+        }
     }
 
     #[inline(never)]
@@ -87,7 +110,7 @@ impl<'e> Sketch<'e, '_> {
         Ok(match value {
             Held::Made(CelValue::Object(name)) => {
                 let field = key.as_str().ok_or_else(|| self.stop())?;
-                Some(self.field(name, field, place)?)
+                Some(self.field(name, &Text::from(field), place)?)
             }
             Held::Input(input) => match (input.as_object(), input.as_array()) {
                 (Some(object), _) => {
@@ -113,7 +136,7 @@ impl<'e> Sketch<'e, '_> {
         })
     }
 
-    fn field(&self, object: &str, field: &str, place: Option<u32>) -> Outcome<'e> {
+    fn field(&self, object: &str, field: &Text, place: Option<u32>) -> Outcome<'e> {
         match self.names.field(object, field, place) {
             Ok(found) => Ok(found.0),
             Err(Stop::NoValue) => Err(Nothing),

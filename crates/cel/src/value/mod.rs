@@ -24,6 +24,10 @@ use crate::rights::Rights;
 use crate::time::{Timestamp, duration_text};
 use crate::types::Type;
 
+/// Deepest nesting of what an expression comes to: as deep as lists can be written. It may be a variable of
+/// another, which nests it again, and so on; values are compared and dropped recursively.
+pub(crate) const MAX_VALUE_NESTING: u32 = 250;
+
 /// A value that an expression has, or is evaluated on.
 ///
 /// ```

@@ -48,9 +48,9 @@ use crate::api::cel::FailurePolicy;
 use crate::error::Error;
 use crate::names::{AdmissionPolicyKey, Gvk};
 use crate::object::Object;
-use crate::program::{Asking, EvaluationError, Followed, PolicyAnswer, PolicyProgram, PolicyView};
+use crate::program::{Asking, Counting, EvaluationError, Followed, PolicyAnswer, PolicyProgram, PolicyView};
 use crate::value::{self, Value};
-use crate::world::{Counting, World};
+use crate::world::World;
 
 /// Most parameters by which a policy is followed.
 const MOST_FOLLOWED: usize = 16;

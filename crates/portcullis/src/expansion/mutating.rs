@@ -12,8 +12,7 @@ use crate::inventory::Inventory;
 use crate::matcher::Source;
 use crate::mutation::{Mutable, MutationError, MutationLimits, MutatorSet};
 use crate::object::Object;
-use crate::program::Asking;
-use crate::world::Counting;
+use crate::program::{Asking, Counting};
 
 /// By what objects are expanded: the templates, and the mutators and admission policies that change what is generated.
 #[derive(Clone, Copy, Debug)]

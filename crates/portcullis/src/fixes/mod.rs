@@ -29,8 +29,9 @@ use crate::expansion::Expansion;
 use crate::names::ConstraintKey;
 use crate::object::Object;
 use crate::policy::PolicySet;
+use crate::program::Counting;
 use crate::review::Review;
-use crate::world::{Counting, World};
+use crate::world::World;
 
 pub use fix::{Fix, FixDecision, FixEdit};
 use judge::{Judge, MOST_STEPS, Standing};

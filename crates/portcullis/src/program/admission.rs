@@ -5,11 +5,11 @@ use std::sync::Arc;
 
 use portcullis_value::{AccessAnswer, AccessQuestion, Answers, Limits, Question, Questions, Watch};
 
+use super::Counting;
 use super::EvaluationError;
 use crate::analysis::ObjectRead;
 use crate::api::admission_policy::DenialReason;
 use crate::value::Value;
-use crate::world::Counting;
 
 /// What an evaluation looks at.
 pub(crate) struct PolicyView<'a> {

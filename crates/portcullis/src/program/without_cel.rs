@@ -155,7 +155,10 @@ impl PolicyProgram {
         match *self {}
     }
 
-    pub(crate) fn evaluate(&self, _view: &PolicyView<'_>) -> (Result<PolicyAnswer, EvaluationError>, u64) {
+    pub(crate) fn evaluate(
+        &self,
+        _view: &PolicyView<'_>,
+    ) -> (Result<PolicyAnswer, EvaluationError>, Option<u64>) {
         match *self {}
     }
 

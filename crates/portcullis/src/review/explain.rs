@@ -12,10 +12,12 @@ use crate::names::ConstraintKey;
 use crate::object::Object;
 use crate::path::{FieldPath, Segment};
 use crate::policy::{CompiledConstraint, PolicySet};
-use crate::program::{Desk, EvaluationError, Followed, FollowedFact, FollowedRule, RuleKind, Surroundings};
+use crate::program::{
+    Counting, Desk, EvaluationError, Followed, FollowedFact, FollowedRule, RuleKind, Surroundings,
+};
 use crate::source::Location;
 use crate::value::{self, Value, View};
-use crate::world::{Counting, World};
+use crate::world::World;
 
 /// Most bytes of a value that is told.
 const MOST_VALUE: usize = 1 << 10;

@@ -4,7 +4,7 @@
 use std::cell::Cell;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-use portcullis_cel::{Allowance, CelValue, Names, Sight, Stop};
+use portcullis_cel::{Allowance, CelValue, Names, Sight, Stop, Text};
 use portcullis_value::{Limits, Watch};
 
 use super::evaluate::{BUDGET, STEPS};
@@ -13,9 +13,9 @@ use super::names::Seen;
 use super::policy::PolicyProgram;
 use super::{CelProgram, Expression, RawViolation, Surroundings, Validation};
 use crate::api::cel::PARAMS;
+use crate::program::Counting;
 use crate::program::admission::{AnnotationAnswer, PolicyAnswer, PolicyDecision, PolicyView};
 use crate::value::Value;
-use crate::world::Counting;
 
 /// Longest name of a variable of which it is known that it has no value: its error has the name.
 const LONGEST_NAME: usize = 100;
@@ -55,7 +55,7 @@ impl CelProgram {
         }
         let mut violations = Vec::new();
         for validation in &self.validations {
-            if let Some(message) = names.denial(validation)? {
+            if let Said::Fails(message) = names.said(validation)? {
                 violations.push(RawViolation {
                     reads: Some(validation.reads.clone()),
                     ..RawViolation::new(message, Value::new_object())
@@ -97,9 +97,9 @@ impl PolicyProgram {
         }
         let mut decisions = Vec::with_capacity(program.validations.len());
         for (validation, reason) in program.validations.iter().zip(&self.reasons) {
-            decisions.push(match names.denial(validation)? {
-                None => PolicyDecision::Admit,
-                Some(message) => {
+            decisions.push(match names.said(validation)? {
+                Said::Holds => PolicyDecision::Admit,
+                Said::Fails(message) => {
                     PolicyDecision::Deny { message, reason: *reason, reads: validation.reads.clone() }
                 }
             });
@@ -137,6 +137,12 @@ struct Scope<'r, 's> {
     misses: Cell<bool>,
     /// How many of the variables may be read: none needs itself.
     known: Cell<usize>,
+}
+
+/// What a validation says, with the message if it does not hold.
+enum Said {
+    Holds,
+    Fails(String),
 }
 
 /// What a variable came to.
@@ -178,8 +184,8 @@ impl<'r, 's> Scope<'r, 's> {
         Some(all)
     }
 
-    /// The message of a validation that does not hold. That of one that holds is evaluated as well: whoever counts charges it.
-    fn denial(&self, validation: &'r Validation) -> Option<Option<String>> {
+    /// What a validation says. The message of one that holds is evaluated as well: whoever counts charges it.
+    fn said(&self, validation: &'r Validation) -> Option<Said> {
         let holds = self.truth(&validation.expression)?;
         let message = match &validation.message_expression {
             None => None,
@@ -189,7 +195,7 @@ impl<'r, 's> Scope<'r, 's> {
                 Err(Stop::Unsure) => return None,
             },
         };
-        Some((!holds).then(|| validation.said(message)))
+        Some(if holds { Said::Holds } else { Said::Fails(validation.said(message)) })
     }
 
     fn truth(&self, expression: &'r Expression) -> Option<bool> {
@@ -285,10 +291,14 @@ impl<'r> Names<'r> for Scope<'r, '_> {
         Some(Sight::of(value))
     }
 
-    fn field(&self, object: &str, field: &str, place: Option<u32>) -> Result<Sight<'r>, Stop> {
+    fn field(&self, object: &str, field: &Text, place: Option<u32>) -> Result<Sight<'r>, Stop> {
         // Of all that has a name here only the variables are no values.
         let program = self.at.program;
-        let number = if program.is_variables(object) { program.number_of(field, place) } else { None };
+        let number = if program.is_variables(object) {
+            program.number_at(place).or_else(|| program.number_of(field.as_str(), None))
+        } else {
+            None
+        };
         self.read(number.ok_or(Stop::Unsure)?)
     }
 }

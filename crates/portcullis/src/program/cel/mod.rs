@@ -108,10 +108,14 @@ impl CelProgram {
             || object == VARIABLES
     }
 
+    /// The number of the variable at the place of a field, where these are the same.
+    fn number_at(&self, place: Option<u32>) -> Option<usize> {
+        place.filter(|_| self.is_placed).and_then(|place| usize::try_from(place).ok())
+    }
+
     /// The number of the variable that a name, or the place of a field, means.
     fn number_of(&self, field: &str, place: Option<u32>) -> Option<usize> {
-        let placed = place.and_then(|place| usize::try_from(place).ok()).filter(|_| self.is_placed);
-        placed.or_else(|| self.numbers.get(field).copied())
+        self.number_at(place).or_else(|| self.numbers.get(field).copied())
     }
 
     pub(crate) fn told(&self) -> &Arc<Told> {
