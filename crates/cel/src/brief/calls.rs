@@ -6,10 +6,9 @@ use smallvec::SmallVec;
 use super::outline::{Called, Concatenation, Node, Op};
 use super::{BYTES_OF_UNIT, COST_OF_UNIT, LONGEST_QUOTE, Nothing, Outcome, STEPS_OF_UNIT, Sketch, View};
 use crate::activation::Variables;
-use crate::call::{self, Context, Patterns};
+use crate::call::{self, Context, Patterns, taking};
 use crate::cost::{self, Missing, Rule};
 use crate::error::{EvalErrorKind, Fault};
-use crate::functions::Overload;
 use crate::value::{CelValue, Equality, Held, List, Text};
 
 /// The outcomes of a few arguments.
@@ -211,7 +210,8 @@ impl<'e> Sketch<'e, '_> {
             },
             _ => None,
         };
-        Ok(found.filter(|_| call.takes_any || takes(call, args)))
+        let takes = || taking(call.declaration, call.overload, args, |arg, ty| arg.is_of(ty)).is_some();
+        Ok(found.filter(|_| call.takes_any || takes()))
     }
 
     fn is_in(&mut self, part: View<'e>, whole: View<'e>) -> Result<Option<bool>, Nothing> {
@@ -314,17 +314,6 @@ impl<'e> Sketch<'e, '_> {
 
 fn size<'e>(count: usize) -> Option<View<'e>> {
     i64::try_from(count).ok().map(View::Int)
-}
-
-/// Whether a call takes such arguments.
-fn takes(call: &Called, args: &[View<'_>]) -> bool {
-    let takes = |overload: &Overload| {
-        overload.args.len() == args.len() && overload.args.iter().zip(args).all(|(ty, arg)| arg.is_of(ty))
-    };
-    match call.overload {
-        Some(place) => call.declaration.overloads.get(place).is_some_and(takes),
-        None => call.declaration.overloads.iter().any(takes),
-    }
 }
 
 /// How many elements a list has; none of a value that is none, or of a list whose order says nothing.

@@ -17,6 +17,7 @@ pub(crate) use patterns::{Patterns, Written, compile};
 use crate::activation::Activation;
 use crate::error::Fault;
 use crate::functions::{Declaration, Function, Overload};
+use crate::types::Type;
 use crate::value::CelValue;
 
 /// What a call may use.
@@ -41,6 +42,22 @@ pub(crate) const fn looks_at_types(declaration: &Declaration) -> bool {
         )
 }
 
+/// The overload that takes some arguments: the one that was found when the expression was checked, or else the first.
+pub(crate) fn taking<T>(
+    declaration: &Declaration,
+    overload: Option<usize>,
+    args: &[T],
+    is_of: impl Fn(&T, &Type) -> bool,
+) -> Option<usize> {
+    let takes = |overload: &Overload| {
+        overload.args.len() == args.len() && overload.args.iter().zip(args).all(|(ty, arg)| is_of(arg, ty))
+    };
+    match overload {
+        Some(place) => declaration.overloads.get(place).filter(|overload| takes(overload)).map(|_| place),
+        None => declaration.overloads.iter().position(takes),
+    }
+}
+
 /// Calls a function: the overload that was found when the expression was checked, or, if several may be meant,
 /// the first that takes the arguments. What is not guarded looks at its arguments itself.
 pub(crate) fn call(
@@ -53,14 +70,7 @@ pub(crate) fn call(
     if !(is_guarded && looks_at_types(declaration)) {
         return run(context, declaration, 0, args);
     }
-    let takes = |overload: &Overload| {
-        overload.args.len() == args.len() && overload.args.iter().zip(&args).all(|(ty, arg)| arg.is_of(ty))
-    };
-    let found = match overload {
-        Some(place) => declaration.overloads.get(place).filter(|overload| takes(overload)).map(|_| place),
-        None => declaration.overloads.iter().position(takes),
-    };
-    let Some(place) = found else {
+    let Some(place) = taking(declaration, overload, &args, CelValue::is_of) else {
         let types: Vec<&str> = args.iter().map(CelValue::type_name).collect();
         return Err(Fault::error(format!("no such overload: {}({})", declaration.name, types.join(", "))));
     };

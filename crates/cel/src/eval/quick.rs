@@ -2,9 +2,9 @@
 //! `call` does; whatever is not plain is left to it.
 
 use super::{Held, Machine};
-use crate::call::looks_at_types;
+use crate::call::{looks_at_types, taking};
 use crate::error::Fault;
-use crate::functions::{Function, Overload};
+use crate::functions::Function;
 use crate::plan::Call;
 use crate::value::{CelValue, Equality, List, Text};
 
@@ -154,11 +154,5 @@ fn takes(call: &Call, args: &[Held<'_>]) -> bool {
     if !(call.is_guarded && looks_at_types(call.declaration)) {
         return true;
     }
-    let takes = |overload: &Overload| {
-        overload.args.len() == args.len() && overload.args.iter().zip(args).all(|(ty, arg)| arg.is_of(ty))
-    };
-    match call.overload {
-        Some(place) => call.declaration.overloads.get(place).is_some_and(takes),
-        None => call.declaration.overloads.iter().any(takes),
-    }
+    taking(call.declaration, call.overload, args, |arg, ty| arg.is_of(ty)).is_some()
 }
