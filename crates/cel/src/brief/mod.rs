@@ -143,7 +143,10 @@ impl<'e, 's> Sketch<'e, 's> {
 
     fn eval(&mut self, node: &'e Node) -> Outcome<'e> {
         match node {
-            Node::Const(value) => Ok(View::of(value)),
+            Node::Const(number) => {
+                let outline = self.outline;
+                outline.constants.get(*number as usize).map(View::of).ok_or_else(|| self.stop())
+            }
             Node::Field(variable, field) => self.field_of(*variable as usize, *field as usize),
             Node::Path(path) => self.path(path),
             Node::Choice(parts) => {
@@ -163,10 +166,10 @@ impl<'e, 's> Sketch<'e, 's> {
             Node::Call(call) => self.call(&call.0, &call.1),
             Node::Concatenation(parts) => self.concatenation(parts),
             Node::Member(parts) => self.member(&parts.0, &parts.1),
-            Node::List(items) => self.list(items),
-            Node::Map(entries) => self.map(entries),
+            Node::List(items) => self.list(&items.0),
+            Node::Map(entries) => self.map(&entries.0),
             Node::Fold(fold) => self.fold(fold),
-            Node::Kept(place, inner) => self.kept(*place, inner),
+            Node::Kept(place, inner) => self.kept(*place as usize, inner),
             Node::Unsure => self.unsure(),
         }
     }
@@ -307,5 +310,15 @@ impl<'e, 's> Sketch<'e, 's> {
             }
         }
         self.keep(CelValue::Map(Map::from(made)), entries.len().saturating_mul(2 * ITEM_BYTES))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Node, Outcome};
+
+    #[test]
+    fn what_is_handed_on_is_small() {
+        assert_eq!((size_of::<Node>(), size_of::<Outcome<'_>>()), (16, 16));
     }
 }

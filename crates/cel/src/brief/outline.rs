@@ -24,15 +24,18 @@ pub(crate) struct Outline {
     pub(super) frames: usize,
     pub(super) kept: usize,
     pub(super) variables: usize,
+    pub(super) constants: Vec<CelValue>,
     /// The variables and fields of [`Node::Field`], with what is known of their places.
     pub(super) names: Vec<Arc<str>>,
     pub(super) fields: Vec<(Text, Option<u32>)>,
     pub(super) patterns: Written,
 }
 
+/// A part of it. It takes sixteen bytes: of all policies of a cluster, more of what is small stays near.
 #[derive(Debug)]
 pub(super) enum Node {
-    Const(CelValue),
+    /// Which of the constants.
+    Const(u32),
     /// A field of a variable, as most of what is read is: which of the variables of the expression, and which of its fields.
     Field(u32, u32),
     Path(Box<Path>),
@@ -50,14 +53,20 @@ pub(super) enum Node {
     Concatenation(Box<Concatenation>),
     /// Whether a value is one of constants.
     Member(Box<(Node, BTreeSet<Key>)>),
-    List(Box<[Node]>),
-    Map(Box<[(Node, Node)]>),
+    List(Box<Listed>),
+    Map(Box<Mapped>),
     Fold(Box<Folded>),
     /// The same at each turn of a fold around it.
-    Kept(usize, Box<Node>),
+    Kept(u32, Box<Node>),
     /// What is left to who counts.
     Unsure,
 }
+
+#[derive(Debug)]
+pub(super) struct Listed(pub(super) Box<[Node]>);
+
+#[derive(Debug)]
+pub(super) struct Mapped(pub(super) Box<[(Node, Node)]>);
 
 /// Something that is read, and what is selected of it.
 #[derive(Debug)]
@@ -149,7 +158,8 @@ impl Outline {
     /// None of an expression that is too large.
     pub(crate) fn of(plan: &Plan) -> Option<Self> {
         let names = vec![Arc::from(""); plan.variables];
-        let mut outlining = Outlining { plan, parts: 0, names, fields: Vec::new() };
+        let (constants, fields) = (Vec::new(), Vec::new());
+        let mut outlining = Outlining { plan, parts: 0, constants, names, fields };
         let (root, units) = outlining.step(plan.root)?;
         Some(Self {
             root,
@@ -157,6 +167,7 @@ impl Outline {
             frames: plan.accumulators.len(),
             kept: plan.kept,
             variables: plan.variables,
+            constants: outlining.constants,
             names: outlining.names,
             fields: outlining.fields,
             patterns: plan.patterns.clone(),
@@ -170,6 +181,7 @@ type Part = (Node, u64);
 struct Outlining<'p> {
     plan: &'p Plan,
     parts: usize,
+    constants: Vec<CelValue>,
     names: Vec<Arc<str>>,
     fields: Vec<(Text, Option<u32>)>,
 }
@@ -181,7 +193,7 @@ impl Outlining<'_> {
         if step.kept == NOT_KEPT {
             return Some((node, units));
         }
-        Some((Node::Kept(step.kept as usize, Box::new(node)), units))
+        Some((Node::Kept(step.kept, Box::new(node)), units))
     }
 
     fn action(&mut self, action: &Action) -> Option<Part> {
@@ -191,7 +203,7 @@ impl Outlining<'_> {
         }
         Some(match action {
             Action::Const(value) if !matches!(value, CelValue::Optional(_) | CelValue::Unreadable(_)) => {
-                (Node::Const(value.clone()), 1)
+                (self.constant(value), 1)
             }
             // Asking for a field of a choice takes one off the cost, which may be none yet.
             Action::Attribute { attribute, test_only: true }
@@ -217,7 +229,7 @@ impl Outlining<'_> {
                 let parts: Vec<Part> =
                     items.iter().map(|(item, _)| self.step(*item)).collect::<Option<_>>()?;
                 let (parts, units) = nodes(parts);
-                (Node::List(parts), units + 3 + items.len() as u64)
+                (Node::List(Box::new(Listed(parts))), units + 3 + items.len() as u64)
             }
             Action::Map(entries) if entries.iter().all(|(_, _, optional)| !optional) => {
                 let mut units = 5 + 2 * entries.len() as u64;
@@ -227,7 +239,7 @@ impl Outlining<'_> {
                     units = units.saturating_add(of_key).saturating_add(of_value);
                     parts.push((key, value));
                 }
-                (Node::Map(parts.into()), units)
+                (Node::Map(Box::new(Mapped(parts.into()))), units)
             }
             Action::Fold(fold) => self.fold(fold)?,
             Action::Const(_)
@@ -236,6 +248,12 @@ impl Outlining<'_> {
             | Action::Or { .. }
             | Action::Message { .. } => (Node::Unsure, 1),
         })
+    }
+
+    fn constant(&mut self, value: &CelValue) -> Node {
+        let Ok(number) = u32::try_from(self.constants.len()) else { return Node::Unsure };
+        self.constants.push(value.clone());
+        Node::Const(number)
     }
 
     fn both(&mut self, [one, other]: [StepId; 2]) -> Option<(Box<[Node; 2]>, u64)> {
@@ -305,7 +323,7 @@ impl Outlining<'_> {
             By::Key(CelValue::String(text)) => {
                 return Some((Selector::Field(text.clone()), 1));
             }
-            By::Key(key) => (Node::Const(key.clone()), 1),
+            By::Key(key) => (self.constant(key), 1),
             By::Attribute(attribute) => self.attribute(attribute)?,
             By::Step(step) => self.step(*step)?,
         };
