@@ -128,8 +128,9 @@ impl<'e> Sketch<'e, '_> {
         self.take(1)?;
         let given: call::Args = args.iter().map(|arg| self.value(*arg)).collect::<Result<_, Nothing>>()?;
         let written = &self.outline.patterns;
-        let (made, cost, bytes) = self.counted(|budget| {
-            let mut cost = 0;
+        // A function that fails is charged all the same.
+        let mut cost = 0;
+        let found = self.counted(|budget| {
             let needs_result = matches!(call.rule, Rule::Made | Rule::Result);
             if !needs_result && call.rule != Rule::One {
                 let args: SmallVec<[Held<'_>; 4]> = given.iter().map(Held::of).collect();
@@ -143,9 +144,10 @@ impl<'e> Sketch<'e, '_> {
                 let result = Held::of(&made);
                 cost = cost::of(budget, call.rule, &[], Missing::default(), Some(result))?;
             }
-            Ok((made, cost, budget.memory()))
-        })?;
+            Ok((made, budget.memory()))
+        });
         self.take(cost / COST_OF_UNIT)?;
+        let (made, bytes) = found?;
         if let CelValue::Optional(_) | CelValue::Unreadable(_) = made {
             return self.unsure();
         }
