@@ -33,23 +33,16 @@ impl CelProgram {
         if is_counted || surroundings.watch.is_some_and(Watch::is_over) {
             return None;
         }
-        let judge = || self.judged(seen, review, of_constraint, surroundings);
-        catch_unwind(AssertUnwindSafe(judge)).ok().flatten()
-    }
-
-    fn judged<'r>(
-        &'r self,
-        seen: &'r Seen,
-        review: &OfReview<'r>,
-        of_constraint: Option<&'r OfConstraint>,
-        surroundings: &Surroundings<'_>,
-    ) -> Option<Vec<RawViolation>> {
-        let allowance = self.allowance(review.desk(), surroundings.limits);
         let constraint = review.desk().keep(CelValue::from(surroundings.constraint.clone()), 0)?;
         let at = At { program: self, seen, constraint, review: Some(review), of_constraint };
+        let allowance = self.allowance(review.desk(), surroundings.limits);
+        catch_unwind(AssertUnwindSafe(|| self.judged(at, &allowance))).ok().flatten()
+    }
+
+    fn judged<'r>(&'r self, at: At<'r, '_>, allowance: &Allowance<'r>) -> Option<Vec<RawViolation>> {
         // They have variables of their own, and see no Namespace.
-        let conditions = Scope::of(at, &CelValue::Null, &allowance, self.match_conditions.is_empty());
-        let names = Scope::of(at, &seen.namespace, &allowance, self.validations.is_empty());
+        let conditions = Scope::of(at, &CelValue::Null, allowance, self.match_conditions.is_empty());
+        let names = Scope::of(at, &at.seen.namespace, allowance, self.validations.is_empty());
         if !conditions.all_hold()? {
             return Some(Vec::new());
         }
